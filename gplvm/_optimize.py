@@ -1,0 +1,258 @@
+"""The L-BFGS driver that every estimator shares.
+
+Named arrays are packed into one vector; scipy walks it; every accepted iteration is
+recorded, reported to scikit-learn's callbacks, and the best one survives whatever
+ends the walk: convergence, `max_iter`, a callback, or Ctrl-C.
+"""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import optimize
+from sklearn.exceptions import ConvergenceWarning
+
+# The walk ends when the objective fell by less than `tol` an iteration, on average
+# over this many: L-BFGS often takes one short step on a long way down.
+_WINDOW = 5
+
+
+class Packing:
+    """Named arrays as one flat float64 vector, and back.
+
+    Parameters
+    ----------
+    **arrays : array-like
+        Templates: their names, order and shapes are remembered.
+    """
+
+    def __init__(self, **arrays):
+        self.shapes = {name: np.shape(array) for name, array in arrays.items()}
+        sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
+        self._stops = np.cumsum(sizes)
+
+    def pack(self, **arrays):
+        """One vector from arrays of the remembered names, in their order."""
+        parts = [np.asarray(arrays[name], dtype=float).ravel() for name in self.shapes]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def unpack(self, vector):
+        """Views into `vector`, by name."""
+        parts = np.split(vector, self._stops[:-1])
+        return {
+            name: part.reshape(shape)
+            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+
+
+@dataclass
+class Minimum:
+    """Where a walk ended and how it went."""
+
+    x: np.ndarray
+    fun: float
+    n_iter: int = 0
+    loss_curve: list = field(default_factory=list)
+    converged: bool = False
+    message: str = ""
+
+
+class FitMonitor:
+    """Tells scikit-learn's callbacks, and the terminal, how a fit goes.
+
+    Parameters
+    ----------
+    estimator : estimator with CallbackSupportMixin
+        The estimator being fitted.
+
+    X, y : array-like
+        What it is fitted to, handed on to the callbacks.
+
+    max_iter : int
+        The number of iterations at most, the length of a progress bar.
+
+    metadata : dict, default=None
+        Metadata of the fit, such as its sample weights, handed on to the callbacks.
+    """
+
+    def __init__(self, estimator, X, y=None, *, max_iter, metadata=None):
+        self._estimator = estimator
+        self._fit = {"X": X, "y": y, "metadata": metadata}
+        self._iteration = 0
+        self._context = estimator._init_callback_context(max_subtasks=max_iter)
+        self._context.call_on_fit_task_begin(estimator=estimator, **self._fit)
+
+    def iteration(self, loss, attributes):
+        """Report one finished iteration; return True if a callback says stop.
+
+        `attributes` is a function without arguments that returns the fitted
+        attributes as of now; it is only called when a callback asks for them.
+        """
+        self._iteration += 1
+        if self._estimator.verbose and (
+            self._estimator.verbose > 1 or self._iteration % 10 == 0
+        ):
+            print(f"Iteration {self._iteration}, loss = {loss:.8g}")
+        if self._iteration > self._context.max_subtasks:
+            return False
+        task = self._context.subcontext(task_name="iteration")
+        task.call_on_fit_task_begin(estimator=self._estimator, **self._fit)
+        return task.call_on_fit_task_end(
+            estimator=self._estimator, **self._fit, reconstruction_attributes=attributes
+        )
+
+    def close(self):
+        """Report that the fit is done; the estimator has its fitted attributes."""
+        self._context.call_on_fit_task_end(
+            estimator=self._estimator, **self._fit, reconstruction_attributes={}
+        )
+
+
+def minimize_lbfgs(
+    objective, x0, *, bounds=None, max_iter=1000, tol=1e-8, on_iteration=None, name=""
+):
+    """Minimise a function with its gradient by L-BFGS-B, keeping the best point.
+
+    Parameters
+    ----------
+    objective : callable
+        ``objective(x) -> (value, gradient)``. A `LinAlgError` or a value that is not
+        finite makes the point a wall that the line search turns away from.
+
+    x0 : ndarray of shape (n,)
+        Start.
+
+    bounds : ndarray of shape (n, 2), default=None
+        Box constraints; infinite entries mean none.
+
+    max_iter : int, default=1000
+        The number of iterations at most.
+
+    tol : float, default=1e-8
+        The walk has converged when an iteration lowers the objective by less than
+        this, averaged over five iterations.
+
+    on_iteration : callable, default=None
+        ``on_iteration(x, value) -> bool``, called after each iteration with a copy of
+        the iterate; True ends the walk.
+
+    name : str, default=""
+        The estimator's name, for the warnings.
+
+    Returns
+    -------
+    minimum : Minimum
+        The best point seen and the objective after each iteration.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `max_iter` is reached, the line search fails, or Ctrl-C is pressed.
+    """
+    best = Minimum(x=np.array(x0, dtype=float), fun=np.inf)
+    walk = _Walk(objective, best, tol=tol, on_iteration=on_iteration)
+    if bounds is not None:
+        best.x = np.clip(best.x, bounds[:, 0], bounds[:, 1])
+    try:
+        while True:
+            iterations_before, fun_before = best.n_iter, best.fun
+            result = optimize.minimize(
+                walk.evaluate,
+                best.x,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=bounds,
+                callback=walk.accept,
+                options={
+                    "maxiter": max(max_iter - best.n_iter, 0),
+                    "maxfun": 20 * max_iter + 100,
+                    "maxcor": 20,
+                    "maxls": 30,
+                    "ftol": 0.0,
+                    "gtol": 1e-14,
+                },
+            )
+            # A failed line search mostly means a stale model of the curvature: start
+            # again from the best point, as long as that helps.
+            stale = result.status == 2 and best.n_iter > iterations_before
+            if not (stale and best.fun < fun_before and best.n_iter < max_iter):
+                break
+    except KeyboardInterrupt:
+        best.message = "interrupted"
+        warnings.warn(
+            f"{name} was interrupted after {best.n_iter} iterations; the best "
+            "parameters so far are kept.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+        return best
+
+    best.message = str(result.message)
+    # No downhill step at all in double precision: the point is as good as converged.
+    exhausted = result.status == 2 and best.n_iter > 0 and walk.slow(1e3 * tol)
+    best.converged = walk.stopped or result.status == 0 or exhausted
+    if not best.converged:
+        reached = best.n_iter >= max_iter
+        warnings.warn(
+            f"{name} (L-BFGS) stopped after {best.n_iter} iterations without "
+            f"converging: {'max_iter reached' if reached else best.message}. "
+            + (
+                "Raise max_iter or tol."
+                if reached
+                else "Scale the data to unit variance, or raise tol."
+            ),
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return best
+
+
+class _Walk:
+    """One L-BFGS walk's evaluations and accepted iterations."""
+
+    def __init__(self, objective, best, *, tol, on_iteration):
+        self._objective = objective
+        self._best = best
+        self._tol = tol
+        self._on_iteration = on_iteration
+        self.stopped = False
+
+    def evaluate(self, x):
+        best = self._best
+        try:
+            value, gradient = self._objective(x)
+        except np.linalg.LinAlgError:
+            value = np.nan
+        if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
+            if not np.isfinite(best.fun):
+                raise ValueError(
+                    "The objective is not finite at the start. Scale the data to unit "
+                    "variance or choose another init."
+                )
+            # A wall that rises away from the best point, so that the line search's
+            # interpolation turns back.
+            away = x - best.x
+            height = 1.0 + abs(best.fun)
+            return best.fun + height * (1.0 + away @ away), 2.0 * height * away
+        if value < best.fun:
+            best.x = x.copy()  # scipy reuses the memory of x
+            best.fun = float(value)
+        return value, gradient
+
+    def accept(self, intermediate_result):
+        best = self._best
+        best.n_iter += 1
+        best.loss_curve.append(float(intermediate_result.fun))
+        if self._on_iteration is not None and self._on_iteration(
+            intermediate_result.x.copy(), best.loss_curve[-1]
+        ):
+            self.stopped = True
+        self.stopped = self.stopped or self.slow(self._tol)
+        if self.stopped:
+            raise StopIteration
+
+    def slow(self, tol):
+        curve = self._best.loss_curve
+        if len(curve) <= _WINDOW:
+            return False
+        return curve[-1 - _WINDOW] - curve[-1] < _WINDOW * tol

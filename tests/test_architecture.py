@@ -1,0 +1,97 @@
+"""The house keeps its layout: imports run one way (read from the source, not run)."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gplvm
+
+PACKAGE = Path(gplvm.__file__).parent
+
+# A module may import from the layers before its own, and from its own room.
+LAYERS = [
+    {"_compat", "_linalg"},
+    {"gradients", "kernels"},
+    {"_optimize", "_latent"},
+    {"_autoencoder", "_gplvm", "_bayesian_gplvm", "_swish_classifier", "graphs"},
+    {"plotting"},
+    {"cli", "__main__"},
+]
+ALONE = {"datasets"}  # imports none of the others; plotting, cli may import it
+RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
+
+
+def _modules():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _room(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path):
+    """Absolute names of everything a file imports, at any depth of the code."""
+    package = ["gplvm", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            if module == "gplvm":
+                yield from (f"gplvm.{alias.name}" for alias in node.names)
+            else:
+                yield module
+
+
+def _rooms_imported(path):
+    for name in _imports(path):
+        parts = name.split(".")
+        if parts[0] == "gplvm" and len(parts) > 1:
+            yield parts[1]
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    room = _room(path)
+    if room == "__init__":
+        return
+    for imported in _rooms_imported(path):
+        if imported == room or imported.startswith("__version__"):
+            continue
+        assert room not in ALONE, f"{room} stands alone, but imports {imported}"
+        if imported in ALONE:
+            assert RANK[room] >= RANK["plotting"], f"{room} must not know {imported}"
+            continue
+        assert RANK[imported] <= RANK[room], f"{room} imports {imported}: backwards"
+        same_layer = RANK[imported] == RANK[room]
+        assert not same_layer or imported.startswith("_"), f"{room} imports {imported}"
+
+
+def test_only_plotting_imports_matplotlib():
+    for path in _modules():
+        drawing = any(name.split(".")[0] == "matplotlib" for name in _imports(path))
+        assert not drawing or _room(path) == "plotting", path
+
+
+def test_private_sklearn_only_in_compat():
+    for path in _modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not node.module:
+                continue
+            if node.module.split(".")[0] == "sklearn":
+                names = [*node.module.split("."), *(alias.name for alias in node.names)]
+                private = any(name.startswith("_") for name in names)
+                assert not private or _room(path) == "_compat", (path, names)
+
+
+def test_import_is_light():
+    probe = (
+        "import sys, gplvm; "
+        "heavy = {'matplotlib', 'PIL', 'pandas', 'polars', 'torch'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", probe], check=True)
