@@ -1,0 +1,100 @@
+"""What to show, and how large: defaults of the displays, choices of the user."""
+
+import numbers
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ._inputs import as_images
+from ._points import plane_ratio, strip_ratio
+
+MAX_THUMBNAILS = 21
+
+
+def leading_dimensions(estimator, n_components):
+    relevance = getattr(estimator, "relevance_", None)
+    if relevance is None or np.shape(relevance) != (n_components,):
+        return (0, 1)[:n_components]
+    order = np.argsort(-np.asarray(relevance), kind="stable")
+    return tuple(int(dimension) for dimension in order[:2])
+
+
+def check_thumbnails(thumbnails, images, n_samples):
+    """The images and how many of them to show."""
+    if isinstance(thumbnails, bool | np.bool_):
+        max_images = MAX_THUMBNAILS if thumbnails and images is not None else 0
+    elif isinstance(thumbnails, numbers.Integral) and thumbnails >= 0:
+        max_images = int(thumbnails)
+        if max_images and images is None:
+            raise ValueError(f"thumbnails={thumbnails}, but there are no images.")
+    else:
+        raise ValueError(f"thumbnails must be a bool or a count; got {thumbnails!r}.")
+    if images is not None:
+        images = as_images(images, n_samples=n_samples)
+    return images, max_images
+
+
+def check_uncertainty(uncertainty, n_dimensions):
+    """Values and extent of the grid, or None."""
+    if uncertainty is None:
+        return None
+    try:
+        values, extent = uncertainty
+        values = np.asarray(values, dtype=float)
+        extent = tuple(float(edge) for edge in extent)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "uncertainty must be a tuple (grid of values, extent of the grid)."
+        ) from error
+    if values.ndim != n_dimensions or len(extent) != 2 * n_dimensions:
+        raise ValueError(
+            f"uncertainty of {n_dimensions} latent dimension(s) needs values with as "
+            f"many axes and {2 * n_dimensions} edges; got shape {values.shape} and "
+            f"{len(extent)} edges."
+        )
+    return values, extent
+
+
+def thumbnail_side(size, inches):
+    """Side as a fraction of the longer side of the axes: some 0.42 inch."""
+    if size is None:
+        return float(np.clip(0.42 / inches, 0.085, 0.2))
+    if not 0 < size <= 1:
+        raise ValueError(f"thumbnail_size must lie in (0, 1]; got {size!r}.")
+    return float(size)
+
+
+def axes_size(limits, classes, max_images):
+    """Inches of axes that show a plane or strip of this shape well."""
+    if len(limits) == 2:
+        n_rows = 1 if classes is None else len(classes.present)
+        return 5.5, 5.5 * strip_ratio(n_rows, 0.085 if max_images else 0.0)
+    ratio = plane_ratio(limits)
+    width = min(4.5 / ratio**0.5, 5.6)
+    return width, width * ratio
+
+
+def check_resolution(grid_resolution):
+    """A grid needs at least two cells."""
+    if not isinstance(grid_resolution, numbers.Integral) or grid_resolution < 2:
+        raise ValueError(
+            f"grid_resolution must be an integer above 1; got {grid_resolution!r}."
+        )
+
+
+def choose_rows(n, n_images, indices, random_state):
+    """Rows to show, in their order in X unless the user gave another."""
+    if indices is not None:
+        chosen = np.asarray(indices)
+        if chosen.ndim != 1 or not chosen.size or chosen.dtype.kind not in "iu":
+            raise ValueError("indices must be a non-empty list of integers.")
+        if chosen.min() < -n or chosen.max() >= n:
+            raise ValueError(f"indices {chosen} do not fit {n} samples.")
+        return chosen
+    if not isinstance(n_images, numbers.Integral) or n_images < 1:
+        raise ValueError(f"n_images must be a positive integer; got {n_images!r}.")
+    count = min(int(n_images), n)
+    if random_state is None:
+        return (2 * np.arange(count) + 1) * n // (2 * count)
+    random_state = check_random_state(random_state)
+    return np.sort(random_state.choice(n, count, replace=False))

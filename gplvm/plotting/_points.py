@@ -1,0 +1,114 @@
+"""Latent points: in a plane, or in a strip for one dimension."""
+
+import numpy as np
+
+from ._style import (
+    PALETTE,
+    axes_inches,
+    font_size,
+    latent_axes,
+    latent_name,
+    merged,
+    plain_axes,
+)
+from ._thumbnails import Plane
+
+_CROWD = 2000  # points from which on they are small, translucent and rasterized
+_BAND = 1.3  # height of a strip's band of images, in their sides
+_SEED = 0  # the jitter means nothing, so it is the same in every drawing
+
+
+def plane_ratio(limits):
+    """Height over width."""
+    return (limits[3] - limits[2]) / (limits[1] - limits[0])
+
+
+def strip_ratio(n_rows, side):
+    """Height over width of a strip with a band for images of this side."""
+    return _rows_ratio(n_rows) + _BAND * side
+
+
+def _rows_ratio(n_rows):
+    return float(np.clip(0.085 * n_rows, 0.14, 0.8))
+
+
+def dress_plane(ax, dimensions, feature_names, limits):
+    """Axes of a latent plane."""
+    latent_axes(ax, dimensions=dimensions, feature_names=feature_names, limits=limits)
+    return Plane(limits, plane_ratio(limits))
+
+
+def dress_strip(ax, dimension, feature_names, limits, classes, side):
+    """Axes of one latent dimension: a named row per class, a band above for images."""
+    n_rows = 1 if classes is None else len(classes.present)
+    ratio = strip_ratio(n_rows, side)
+    top = -0.5 + n_rows * ratio / _rows_ratio(n_rows)
+    plain_axes(ax, xlabel=latent_name(dimension, feature_names))
+    ax.yaxis.grid(False)
+    if n_rows == 1:
+        ax.set_yticks([])
+    else:
+        names = [classes.names[code] for code in classes.present]
+        ax.set_yticks(range(n_rows), labels=names[::-1])
+        ax.tick_params(axis="y", length=0, labelsize=font_size(ax))
+    ax.set_box_aspect(ratio)
+    limits = (*limits, -0.5, top)
+    ax.set(xlim=limits[:2], ylim=limits[2:])
+    return Plane(limits, ratio, strip=True)
+
+
+def strip_points(values, classes):
+    """Points (x, y): the latent value, and the row of the class with some jitter."""
+    jitter = np.random.default_rng(_SEED).uniform(-0.28, 0.28, len(values))
+    if classes is None:
+        return np.column_stack([values, jitter])
+    row = np.searchsorted(classes.present, classes.codes)
+    return np.column_stack([values, len(classes.present) - 1 - row + jitter])
+
+
+def draw_points(ax, points, classes, scatter_kwargs):
+    """Scatter the points, one collection per class; their size adapts to number."""
+    crowd = len(points) > _CROWD
+    cell = min(max(axes_inches(ax)) / 4.5, 1)
+    defaults = {
+        "s": cell * float(np.clip(620 / np.sqrt(len(points)), 6, 46)),
+        "alpha": 0.45 if crowd else 0.9,
+        "linewidths": 0 if crowd else 0.4,
+        "rasterized": crowd,
+        "zorder": 3,
+    }
+    settings = merged(defaults, scatter_kwargs)
+    own_colors = {"c", "color", "facecolor", "facecolors"} & set(settings)
+    if not crowd and "edgecolor" not in settings and "color" not in settings:
+        settings.setdefault("edgecolors", "white")
+    if classes is None:
+        if not own_colors:
+            settings["facecolors"] = PALETTE[0]
+        return [ax.scatter(*points.T, **settings)]
+    collections = []
+    for code in classes.present:
+        style, members = classes.styles[code], classes.codes == code
+        look = {"marker": style.marker, "label": classes.names[code], **settings}
+        if not own_colors:
+            look["facecolors"] = style.color
+        for name in ("s", "c"):  # one value per sample: those of this class
+            if np.ndim(look.get(name)) and len(look[name]) == len(points):
+                look[name] = np.asarray(look[name])[members]
+        if np.ndim(look["s"]) == 0:
+            look["s"] = style.area(look["s"])
+        collections.append(ax.scatter(*points[members].T, **look))
+    return collections
+
+
+def legend_handles(classes):
+    """A marker of one size per class that occurs, however small the points are."""
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for code in classes.present:
+        style = classes.styles[code]
+        look = {"color": style.color, "marker": style.marker, "markeredgewidth": 0}
+        size = np.sqrt(style.area(46))
+        look |= {"linestyle": "none", "label": classes.names[code]}
+        handles.append(Line2D([], [], markersize=size, **look))
+    return handles
