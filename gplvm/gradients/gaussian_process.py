@@ -1,0 +1,379 @@
+"""The log-likelihood of the Gaussian-process latent variable model.
+
+``p(Y | X) = prod_d N(y_d | 0, K)`` over the columns of the centred data `Y` (N, D),
+with a covariance `K` (N, N) of the latent positions `X` (N, q) [1]_. For the linear
+kernel, ``K = alpha X X' + I / beta``, nothing larger than the data is ever formed.
+
+References
+----------
+.. [1] N. D. Lawrence, "Gaussian Process Latent Variable Models for Visualisation of
+   High Dimensional Data", NIPS 2004.
+"""
+
+import numpy as np
+
+from gplvm import _linalg
+
+LOG_2_PI = np.log(2.0 * np.pi)
+
+
+def gp_log_likelihood(K, Y, *, n_features=None, eval_gradient=False):
+    """Log-likelihood of independent Gaussian columns with one covariance.
+
+    ``L = -(N D / 2) log 2 pi - (D / 2) log |K| - tr(K^-1 Y Y') / 2``.
+
+    Parameters
+    ----------
+    K : array-like of shape (n_samples, n_samples)
+        Covariance of the rows, noise included; symmetric positive definite.
+
+    Y : array-like of shape (n_samples, n_features)
+        Data, centred.
+
+    n_features : int, default=None
+        D, where `Y` is a factor of the data that stands for them: the data enter only
+        through Y Y', so any F (n_samples, r) with F F' = Y Y' gives the same value at
+        a cost that does not grow with D. None: the number of columns of `Y`.
+
+    eval_gradient : bool, default=False
+        Whether to return dL/dK too.
+
+    Returns
+    -------
+    value : float
+        L, in nats.
+
+    gradient : ndarray of shape (n_samples, n_samples)
+        dL/dK, symmetric, with the entries of `K` taken as independent. Only if
+        `eval_gradient`.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If `K` is not positive definite, even with jitter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gplvm.gradients import gp_log_likelihood
+    >>> value = gp_log_likelihood(np.eye(2), np.zeros((2, 1)))
+    >>> bool(np.isclose(value, -np.log(2 * np.pi)))
+    True
+    """
+    K = np.asarray(K, dtype=float)
+    Y = np.asarray(Y, dtype=float)
+    n_samples = Y.shape[0]
+    n_features = Y.shape[1] if n_features is None else n_features
+    if K.shape != (n_samples, n_samples):
+        raise ValueError(
+            f"K has shape {K.shape}; {n_samples} rows of Y need "
+            f"{(n_samples, n_samples)}"
+        )
+    L = _linalg.cholesky(K)
+    K_inv_Y = _linalg.solve(L, Y)
+    value = -0.5 * (
+        n_samples * n_features * LOG_2_PI
+        + n_features * _linalg.log_determinant(L)
+        + np.vdot(Y, K_inv_Y)
+    )
+    if not eval_gradient:
+        return float(value)
+    # d log|K| = tr(K^-1 dK) and d K^-1 = -K^-1 dK K^-1, so
+    # dL = -(D/2) tr(K^-1 dK) + tr(K^-1 Y Y' K^-1 dK) / 2, that is
+    # dL/dK = (K^-1 Y Y' K^-1 - D K^-1) / 2.
+    gradient = _linalg.inverse(L, overwrite=True)
+    gradient *= -n_features
+    gradient += K_inv_Y @ K_inv_Y.T
+    gradient *= 0.5
+    return float(value), gradient
+
+
+def gplvm_log_determinant_term(X, alpha, beta, n_features, *, eval_gradient=False):
+    """L1 of the linear GP-LVM: the log-determinant's part of the log-likelihood.
+
+    ``L1 = -(D / 2) log |K|`` with ``K = alpha X X' + I / beta``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_components)
+        Latent positions.
+
+    alpha : float
+        Signal variance, positive.
+
+    beta : float
+        Noise precision, positive.
+
+    n_features : int
+        D, the number of columns of the data.
+
+    eval_gradient : bool, default=False
+        Whether to return the gradient too.
+
+    Returns
+    -------
+    value : float
+        L1, in nats.
+
+    gradient : dict of str to ndarray or float
+        ``"X"``: dL1/dX = -alpha D K^-1 X (n_samples, n_components), ``"alpha"`` and
+        ``"beta"``. Only if `eval_gradient`.
+
+    See Also
+    --------
+    gplvm_trace_term : The data's part.
+    gplvm_log_likelihood : Both, with the constant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gplvm.gradients import gplvm_log_determinant_term
+    >>> X = np.array([[1.0], [2.0]])
+    >>> K = 0.5 * X @ X.T + np.eye(2) / 4.0
+    >>> value = gplvm_log_determinant_term(X, 0.5, 4.0, n_features=3)
+    >>> bool(np.isclose(value, -1.5 * np.linalg.slogdet(K)[1]))
+    True
+    """
+    X = _latent_positions(X)
+    _check_positive(alpha=alpha, beta=beta)
+    n_samples = X.shape[0]
+    S = X.T @ X
+    # |K| = beta^-N |I + alpha beta X'X| (Sylvester): a q x q determinant.
+    L = _linalg.cholesky(np.eye(X.shape[1]) + alpha * beta * S)
+    log_det = _linalg.log_determinant(L) - n_samples * np.log(beta)
+    value = -0.5 * n_features * log_det
+    if not eval_gradient:
+        return float(value)
+    # dL1/dX = -alpha D K^-1 X, and Woodbury gives K^-1 X = X A^-1 / alpha with
+    # A = I / (alpha beta) + X'X. The scalars follow from tr(K^-1 X X') =
+    # tr(A^-1 S) / alpha and tr K^-1 = beta (N - tr(A^-1 S)), S = X'X.
+    A_inv_S = alpha * beta * _linalg.solve(L, S)
+    trace = np.trace(A_inv_S)
+    gradient = {
+        "X": -n_features * alpha * beta * _linalg.solve(L, X.T).T,
+        "alpha": float(-0.5 * n_features * trace / alpha),
+        "beta": float(0.5 * n_features * (n_samples - trace) / beta),
+    }
+    return float(value), gradient
+
+
+def gplvm_trace_term(X, Y, alpha, beta, *, eval_gradient=False):
+    """L2 of the linear GP-LVM: the data's part of the log-likelihood.
+
+    ``L2 = -tr(K^-1 Y Y') / 2`` with ``K = alpha X X' + I / beta``.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_components)
+        Latent positions.
+
+    Y : array-like of shape (n_samples, n_features)
+        Data, centred.
+
+    alpha : float
+        Signal variance, positive.
+
+    beta : float
+        Noise precision, positive.
+
+    eval_gradient : bool, default=False
+        Whether to return the gradient too.
+
+    Returns
+    -------
+    value : float
+        L2, in nats.
+
+    gradient : dict of str to ndarray or float
+        ``"X"``: dL2/dX = alpha K^-1 Y Y' K^-1 X (n_samples, n_components),
+        ``"alpha"`` and ``"beta"``. Only if `eval_gradient`.
+
+    See Also
+    --------
+    gplvm_log_determinant_term : The other part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gplvm.gradients import gplvm_trace_term
+    >>> X, Y = np.array([[1.0], [2.0]]), np.array([[1.0, 0.0], [0.0, 3.0]])
+    >>> K = 0.5 * X @ X.T + np.eye(2) / 4.0
+    >>> value = gplvm_trace_term(X, Y, 0.5, 4.0)
+    >>> bool(np.isclose(value, -0.5 * np.trace(np.linalg.solve(K, Y @ Y.T))))
+    True
+    """
+    X, Y = _latent_positions(X), np.asarray(Y, dtype=float)
+    _check_positive(alpha=alpha, beta=beta)
+    if Y.ndim != 2 or Y.shape[0] != X.shape[0]:
+        raise ValueError(f"Y has shape {Y.shape}, expected ({X.shape[0]}, n_features)")
+    # K^-1 = beta (I - X A^-1 X') with A = I / (alpha beta) + X'X (Woodbury). The
+    # ridge regression of Y on X, M = A^-1 X'Y with residual E = Y - X M, gives
+    # K^-1 Y = beta E and tr(K^-1 Y Y') = beta |E|^2 + |M|^2 / alpha: a sum of
+    # squares, free of the cancellation in |Y|^2 - tr(Y'X A^-1 X'Y).
+    L = _linalg.cholesky(np.eye(X.shape[1]) + alpha * beta * (X.T @ X))
+    M = alpha * beta * _linalg.solve(L, X.T @ Y)
+    E = Y - X @ M
+    E_squared, M_squared = np.vdot(E, E), np.vdot(M, M)
+    value = -0.5 * (beta * E_squared + M_squared / alpha)
+    if not eval_gradient:
+        return float(value)
+    # dL2 = tr(K^-1 Y Y' K^-1 dK) / 2. With Y'K^-1 X = M' / alpha,
+    # dL2/dX = alpha K^-1 Y Y' K^-1 X = beta E M'; dK/dalpha = X X' gives
+    # |Y'K^-1 X|^2 / 2, and dK/dbeta = -I / beta^2 gives -|K^-1 Y|^2 / (2 beta^2).
+    gradient = {
+        "X": beta * (E @ M.T),
+        "alpha": float(0.5 * M_squared / alpha**2),
+        "beta": float(-0.5 * E_squared),
+    }
+    return float(value), gradient
+
+
+def gplvm_log_likelihood(X, Y, alpha, beta, *, eval_gradient=False):
+    """Log-likelihood of the GP-LVM with the linear kernel, in the low-rank form.
+
+    ``L = -(N D / 2) log 2 pi + L1 + L2`` with ``K = alpha X X' + I / beta`` costs
+    O(N D q) time and never forms an N x N matrix.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_components)
+        Latent positions.
+
+    Y : array-like of shape (n_samples, n_features)
+        Data, centred.
+
+    alpha : float
+        Signal variance, positive.
+
+    beta : float
+        Noise precision, positive.
+
+    eval_gradient : bool, default=False
+        Whether to return the gradient too.
+
+    Returns
+    -------
+    value : float
+        L, in nats.
+
+    gradient : dict of str to ndarray or float
+        ``"X"`` (n_samples, n_components), ``"alpha"``, ``"beta"``. Only if
+        `eval_gradient`.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` or `beta` is not positive, or the shapes do not fit.
+
+    See Also
+    --------
+    gp_log_likelihood : Any covariance, dense.
+
+    References
+    ----------
+    N. D. Lawrence, "Gaussian Process Latent Variable Models for Visualisation of High
+    Dimensional Data", NIPS 2004, equations 2 to 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gplvm.gradients import gp_log_likelihood, gplvm_log_likelihood
+    >>> rng = np.random.default_rng(0)
+    >>> X, Y = rng.normal(size=(6, 2)), rng.normal(size=(6, 4))
+    >>> dense = gp_log_likelihood(0.5 * X @ X.T + np.eye(6) / 4.0, Y)
+    >>> bool(np.isclose(gplvm_log_likelihood(X, Y, 0.5, 4.0), dense))
+    True
+    """
+    n_samples, n_features = np.shape(Y)
+    constant = -0.5 * n_samples * n_features * LOG_2_PI
+    L1 = gplvm_log_determinant_term(
+        X, alpha, beta, n_features, eval_gradient=eval_gradient
+    )
+    L2 = gplvm_trace_term(X, Y, alpha, beta, eval_gradient=eval_gradient)
+    if not eval_gradient:
+        return constant + L1 + L2
+    gradient = {name: L1[1][name] + L2[1][name] for name in L1[1]}
+    return constant + L1[0] + L2[0], gradient
+
+
+def spectral_gplvm_log_likelihood(
+    V, eigenvalues, alpha, beta, *, n_samples, n_features, eval_gradient=False
+):
+    """`gplvm_log_likelihood` for latent positions in the column space of the data.
+
+    With ``Y Y' = U diag(eigenvalues) U'`` and ``X = U V`` the likelihood needs neither
+    `X` nor `Y`: an evaluation costs O(r q^2), r = rank(Y) <= min(N, D).
+
+    Parameters
+    ----------
+    V : ndarray of shape (r, n_components)
+        Latent positions in the basis U.
+
+    eigenvalues : ndarray of shape (r,)
+        The non-zero eigenvalues of Y Y'.
+
+    alpha, beta : float
+        Signal variance and noise precision, positive.
+
+    n_samples, n_features : int
+        N and D.
+
+    eval_gradient : bool, default=False
+        Whether to return the gradient with respect to V, alpha and beta too.
+
+    Returns
+    -------
+    value : float
+        L, in nats.
+
+    gradient : dict of str to ndarray or float
+        ``"V"`` (r, n_components), ``"alpha"``, ``"beta"``. Only if `eval_gradient`.
+    """
+    # U'U = I, so S = X'X = V'V and T = X'Y Y'X = V' diag(eigenvalues) V, and with
+    # A = I / (alpha beta) + S:  L = -(N D / 2) log 2 pi + (N D / 2) log beta
+    #   - (D/2) log|I + alpha beta S| - (beta/2) (|Y|^2 - tr(A^-1 T)).
+    weighted = eigenvalues[:, None] * V
+    S, T = V.T @ V, V.T @ weighted
+    L = _linalg.cholesky(np.eye(V.shape[1]) + alpha * beta * S)
+    A_inv_T = alpha * beta * _linalg.solve(L, T)
+    trace_T = np.trace(A_inv_T)
+    misfit = eigenvalues.sum() - trace_T
+    value = -0.5 * (
+        n_samples * n_features * (LOG_2_PI - np.log(beta))
+        + n_features * _linalg.log_determinant(L)
+        + beta * misfit
+    )
+    if not eval_gradient:
+        return float(value)
+    # dL/dS = -(D A^-1 + beta A^-1 T A^-1) / 2 and dL/dT = (beta/2) A^-1 are
+    # symmetric, hence dL/dV = 2 V dL/dS + 2 diag(eigenvalues) V dL/dT. The scalars:
+    # dA/dalpha = -I / (alpha^2 beta), dA/dbeta = -I / (alpha beta^2).
+    identity = np.eye(V.shape[1])
+    A_inv = alpha * beta * _linalg.solve(L, identity)
+    A_inv_T_A_inv = A_inv_T @ A_inv
+    trace_S = np.trace(A_inv @ S)
+    trace_A = np.trace(A_inv_T_A_inv)
+    gradient = {
+        "V": beta * (weighted @ A_inv)
+        - V @ (n_features * A_inv + beta * A_inv_T_A_inv),
+        "alpha": float(0.5 * (trace_A / alpha - n_features * trace_S) / alpha),
+        "beta": float(
+            0.5 * n_features * (n_samples - trace_S) / beta
+            - 0.5 * misfit
+            + 0.5 * trace_A / (alpha * beta)
+        ),
+    }
+    return float(value), gradient
+
+
+def _latent_positions(X):
+    X = np.asarray(X, dtype=float)
+    if X.ndim != 2:
+        raise ValueError(f"X has shape {X.shape}, expected (n_samples, n_components)")
+    return X
+
+
+def _check_positive(**scalars):
+    for name, value in scalars.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value!r}")

@@ -1,0 +1,69 @@
+"""The Gaussian predictive density of a data row, as a function of its latent position.
+
+Given a row's covariances `k` (M,) with the model's inputs and its own variance
+``k(x, x)``, the prediction is ``m = k W``, ``s^2 = k(x, x) - k P k' + noise``. The
+exact model has ``W = K^-1 Y`` and ``P = K^-1``; sparse and low-rank ones have their
+own `W` and `P` of the same form.
+"""
+
+import numpy as np
+
+LOG_2_PI = np.log(2.0 * np.pi)
+
+
+def predictive_moments(k, k_diagonal, W, P, noise_variance):
+    """Mean (B, D) and variance (B,) of B data rows, noise included."""
+    mean = k @ W
+    variance = k_diagonal - np.einsum("bm,bm->b", k @ P, k)
+    # Rounding can take a variance of zero below zero; noise is its floor.
+    return mean, np.maximum(variance, 0.0) + noise_variance
+
+
+def predictive_log_density(k, k_diagonal, Y, W, P, noise_variance):
+    """``log N(y | m, s^2 I)`` of each row and its gradients.
+
+    Parameters
+    ----------
+    k : ndarray of shape (B, M)
+        Covariances of the rows' latent positions with the model's inputs.
+
+    k_diagonal : ndarray of shape (B,)
+        Variances of the latent functions at those positions.
+
+    Y : ndarray of shape (B, D)
+        Data rows, centred.
+
+    W : ndarray of shape (M, D)
+        Weights of the mean.
+
+    P : ndarray of shape (M, M)
+        Symmetric matrix of the variance's reduction.
+
+    noise_variance : float
+        Variance of the noise.
+
+    Returns
+    -------
+    log_density : ndarray of shape (B,)
+
+    dk : ndarray of shape (B, M)
+        Gradient with respect to `k`, row by row.
+
+    dk_diagonal : ndarray of shape (B,)
+        Gradient with respect to `k_diagonal`.
+    """
+    n_features = Y.shape[1]
+    k_P = k @ P
+    reduced = k_diagonal - np.einsum("bm,bm->b", k_P, k)
+    variance = np.maximum(reduced, 0.0) + noise_variance
+    residual = Y - k @ W
+    squared = np.einsum("bd,bd->b", residual, residual)
+    log_density = -0.5 * (
+        n_features * (LOG_2_PI + np.log(variance)) + squared / variance
+    )
+    # log p = -(D/2) log s^2 - |r|^2 / (2 s^2): d/ds^2 = (|r|^2 / s^2 - D) / (2 s^2),
+    # d/dm = r / s^2; and dm/dk = W', ds^2/dk = -2 P k', ds^2/dk(x, x) = 1.
+    d_variance = 0.5 * (squared / variance - n_features) / variance
+    d_variance[reduced < 0.0] = 0.0
+    dk = (residual / variance[:, None]) @ W.T - 2.0 * d_variance[:, None] * k_P
+    return log_density, dk, d_variance

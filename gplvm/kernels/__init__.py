@@ -1,0 +1,23 @@
+"""scikit-learn kernels as the specification of covariances and their gradients."""
+
+from gplvm.kernels.covariance import (
+    Rule,
+    check_kernel,
+    diagonal,
+    evaluate,
+    evaluate_diagonal,
+    matrix,
+    register_rule,
+    vjp,
+)
+
+__all__ = [
+    "Rule",
+    "check_kernel",
+    "diagonal",
+    "evaluate",
+    "evaluate_diagonal",
+    "matrix",
+    "register_rule",
+    "vjp",
+]

@@ -1,0 +1,504 @@
+"""Covariances and their vector-Jacobian products, from scikit-learn kernel objects.
+
+A scikit-learn kernel is the specification: its type, its hyperparameters, which of
+them are fixed and their bounds. Here stands what is computed from it. `evaluate`
+returns a covariance together with its pullback, the map from dL/dK to the gradients
+with respect to log-hyperparameters and inputs, in O(N^2) memory: scikit-learn's own
+``eval_gradient`` would build an (N, N, P) tensor, and knows no inputs' gradient.
+
+Rules are found by the exact type of a kernel: `Matern` is a subclass of `RBF`, and
+must not get its gradient.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.gaussian_process import kernels as sk
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a leaf kernel of one type is computed.
+
+    Parameters
+    ----------
+    evaluate : callable
+        ``evaluate(kernel, X, Z, symmetric) -> (K, pullback)``; `symmetric` says that
+        `Z` is `X`. ``pullback(G)``, with G = dL/dK, returns a dict of gradients with
+        respect to the logarithm of each hyperparameter, dL/dX and dL/dZ, each for
+        its own argument (where `Z` is `X`, the caller adds them).
+
+    diagonal : callable
+        ``diagonal(kernel, X) -> (k, pullback)`` for ``k[n] = k(x_n, x_n)``;
+        ``pullback(g)`` returns the dict and dL/dX.
+
+    validate : callable, default=None
+        ``validate(kernel)`` raises NotImplementedError for a setting without a rule.
+    """
+
+    evaluate: Callable
+    diagonal: Callable
+    validate: Callable | None = None
+
+
+RULES: dict[type, Rule] = {}
+
+
+def register_rule(kernel_type, rule):
+    """Make a leaf kernel known to every model.
+
+    Parameters
+    ----------
+    kernel_type : type
+        A subclass of scikit-learn's `Kernel`, matched exactly.
+
+    rule : Rule
+        How it is computed.
+    """
+    RULES[kernel_type] = rule
+
+
+def check_kernel(kernel, n_components):
+    """Raise if a kernel has no rule or does not fit the latent dimension.
+
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        The kernel, of any depth.
+
+    n_components : int
+        Number of latent dimensions, q.
+
+    Raises
+    ------
+    TypeError
+        If `kernel` is not a scikit-learn kernel.
+
+    NotImplementedError
+        If a part of it has no rule; the message names those that have.
+
+    ValueError
+        If an anisotropic hyperparameter has not `n_components` entries.
+    """
+    if not isinstance(kernel, sk.Kernel) or isinstance(kernel, type):
+        raise TypeError(
+            "kernel must be a scikit-learn kernel object such as "
+            f"ConstantKernel() * RBF(), got {kernel!r}"
+        )
+    kind = type(kernel)
+    if kind in (sk.Sum, sk.Product):
+        check_kernel(kernel.k1, n_components)
+        check_kernel(kernel.k2, n_components)
+        return
+    if kind is sk.Exponentiation:
+        check_kernel(kernel.kernel, n_components)
+        return
+    if kind not in RULES:
+        raise NotImplementedError(_unsupported(kernel))
+    if RULES[kind].validate is not None:
+        RULES[kind].validate(kernel)
+    for hyperparameter in kernel.hyperparameters:
+        size = np.size(getattr(kernel, hyperparameter.name))
+        if size not in (1, n_components):
+            raise ValueError(
+                f"{hyperparameter.name} of {kernel!r} has {size} entries, expected 1 "
+                f"or n_components={n_components}"
+            )
+
+
+def _unsupported(kernel):
+    names = sorted(rule.__name__ for rule in RULES)
+    return (
+        f"{type(kernel).__name__} is not supported. Supported kernels are "
+        f"{', '.join(names)}, and their sums, products and powers; register_rule adds "
+        "others."
+    )
+
+
+def evaluate(kernel, X, Z=None):
+    """A covariance matrix and its pullback.
+
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        Any supported kernel.
+
+    X : ndarray of shape (n, q)
+        Inputs.
+
+    Z : ndarray of shape (m, q), default=None
+        Other inputs. None is `X` itself, and then a `WhiteKernel` has its noise on
+        the diagonal, as in scikit-learn: ``k(X)`` is not ``k(X, X)``.
+
+    Returns
+    -------
+    K : ndarray of shape (n, n) or (n, m)
+        The covariance; a read-only view where all entries are equal.
+
+    pullback : callable
+        ``pullback(G)`` with G = dL/dK of the shape of K, symmetric if `Z` is None:
+        (dL/dtheta, dL/dX), or (dL/dtheta, dL/dX, dL/dZ) if `Z` is given. theta are
+        the free log-hyperparameters in the order of ``kernel.theta``.
+    """
+    symmetric = Z is None
+    K, pull = _evaluate(kernel, X, X if symmetric else Z, symmetric)
+
+    def pullback(G):
+        theta, dX, dZ = pull(G)
+        return (theta, dX + dZ) if symmetric else (theta, dX, dZ)
+
+    return K, pullback
+
+
+def evaluate_diagonal(kernel, X):
+    """The diagonal of ``evaluate(kernel, X)`` and its pullback.
+
+    Returns
+    -------
+    k : ndarray of shape (n,)
+        Variances, with the noise of a `WhiteKernel`.
+
+    pullback : callable
+        ``pullback(g)`` with g = dL/dk (n,): (dL/dtheta, dL/dX).
+    """
+    kind = type(kernel)
+    if kind is sk.Sum:
+        k1, pull1 = evaluate_diagonal(kernel.k1, X)
+        k2, pull2 = evaluate_diagonal(kernel.k2, X)
+
+        def pullback(g):
+            return tuple(_join(pull1(g), pull2(g)))
+
+        return k1 + k2, pullback
+    if kind is sk.Product:
+        k1, pull1 = evaluate_diagonal(kernel.k1, X)
+        k2, pull2 = evaluate_diagonal(kernel.k2, X)
+
+        def pullback(g):
+            return tuple(_join(pull1(g * k2), pull2(g * k1)))
+
+        return k1 * k2, pullback
+    if kind is sk.Exponentiation:
+        k, pull = evaluate_diagonal(kernel.kernel, X)
+        p = kernel.exponent
+        return k**p, lambda g: pull(g * (p * k ** (p - 1)))
+    k, pull = _rule(kernel).diagonal(kernel, X)
+
+    def pullback(g):
+        by_name, dX = pull(g)
+        return _free_theta(kernel, by_name), dX
+
+    return k, pullback
+
+
+def matrix(kernel, X, Z=None):
+    """The covariance of `X` with itself, or with `Z`; see `evaluate`."""
+    return evaluate(kernel, X, Z)[0]
+
+
+def diagonal(kernel, X):
+    """The variances of the rows of `X`; see `evaluate_diagonal`."""
+    return evaluate_diagonal(kernel, X)[0]
+
+
+def vjp(kernel, X, dL_dK):
+    """Vector-Jacobian product of ``matrix(kernel, X)``.
+
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        Any supported kernel.
+
+    X : ndarray of shape (n, q)
+        Inputs.
+
+    dL_dK : ndarray of shape (n, n)
+        Gradient of a scalar with respect to the covariance, symmetric.
+
+    Returns
+    -------
+    dL_dtheta : ndarray of shape (n_free_hyperparameters,)
+        Gradient with respect to ``kernel.theta``.
+
+    dL_dX : ndarray of shape (n, q)
+        Gradient with respect to the inputs.
+    """
+    return evaluate(kernel, X)[1](dL_dK)
+
+
+def _evaluate(kernel, X, Z, symmetric):
+    kind = type(kernel)
+    if kind is sk.Sum:
+        K1, pull1 = _evaluate(kernel.k1, X, Z, symmetric)
+        K2, pull2 = _evaluate(kernel.k2, X, Z, symmetric)
+        return K1 + K2, lambda G: _join(pull1(G), pull2(G))
+    if kind is sk.Product:
+        # d(K1 * K2) = dK1 * K2 + K1 * dK2, entry by entry.
+        K1, pull1 = _evaluate(kernel.k1, X, Z, symmetric)
+        K2, pull2 = _evaluate(kernel.k2, X, Z, symmetric)
+        return K1 * K2, lambda G: _join(pull1(G * K2), pull2(G * K1))
+    if kind is sk.Exponentiation:
+        K, pull = _evaluate(kernel.kernel, X, Z, symmetric)
+        p = kernel.exponent
+        return K**p, lambda G: pull(G * (p * K ** (p - 1)))
+    K, pull = _rule(kernel).evaluate(kernel, X, Z, symmetric)
+
+    def pullback(G):
+        by_name, dX, dZ = pull(G)
+        return _free_theta(kernel, by_name), dX, dZ
+
+    return K, pullback
+
+
+def _rule(kernel):
+    try:
+        return RULES[type(kernel)]
+    except KeyError:
+        raise NotImplementedError(_unsupported(kernel)) from None
+
+
+def _join(first, second):
+    """Concatenate theta's gradients, add those of the inputs."""
+    theta = np.concatenate([first[0], second[0]])
+    return theta, *(a + b for a, b in zip(first[1:], second[1:], strict=True))
+
+
+def _free_theta(kernel, by_name):
+    """Gradients by hyperparameter name, as a vector in the order of kernel.theta."""
+    parts = [
+        np.atleast_1d(by_name[hyperparameter.name])
+        for hyperparameter in kernel.hyperparameters
+        if not hyperparameter.fixed
+    ]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+# --- Leaves ------------------------------------------------------------------------
+
+
+def _constant(kernel, X, Z, symmetric):
+    # dK/dlog c = c in every entry.
+    c = kernel.constant_value
+    K = np.broadcast_to(np.float64(c), (len(X), len(Z)))
+
+    def pullback(G):
+        gradient = {"constant_value": c * G.sum()}
+        return gradient, np.zeros_like(X), np.zeros_like(Z)
+
+    return K, pullback
+
+
+def _constant_diagonal(kernel, X):
+    c = kernel.constant_value
+
+    def pullback(g):
+        return {"constant_value": c * g.sum()}, np.zeros_like(X)
+
+    return np.full(len(X), float(c)), pullback
+
+
+def _white(kernel, X, Z, symmetric):
+    # The noise is on the diagonal of k(X), and nowhere in k(X, Z).
+    noise = kernel.noise_level
+    K = np.zeros((len(X), len(Z)))
+    if symmetric:
+        K.flat[:: len(X) + 1] = noise
+
+    def pullback(G):
+        gradient = {"noise_level": noise * np.trace(G) if symmetric else 0.0}
+        return gradient, np.zeros_like(X), np.zeros_like(Z)
+
+    return K, pullback
+
+
+def _white_diagonal(kernel, X):
+    noise = kernel.noise_level
+
+    def pullback(g):
+        return {"noise_level": noise * g.sum()}, np.zeros_like(X)
+
+    return np.full(len(X), float(noise)), pullback
+
+
+def _dot_product(kernel, X, Z, symmetric):
+    # k = sigma_0^2 + x z': dk/dlog sigma_0 = 2 sigma_0^2, dL/dX = G Z, dL/dZ = G'X.
+    bias = kernel.sigma_0**2
+    K = X @ Z.T
+    K += bias
+
+    def pullback(G):
+        return {"sigma_0": 2.0 * bias * G.sum()}, G @ Z, G.T @ X
+
+    return K, pullback
+
+
+def _dot_product_diagonal(kernel, X):
+    bias = kernel.sigma_0**2
+
+    def pullback(g):
+        return {"sigma_0": 2.0 * bias * g.sum()}, 2.0 * g[:, None] * X
+
+    return np.einsum("nq,nq->n", X, X) + bias, pullback
+
+
+def _squared_distances(X, Z, symmetric):
+    """Squared Euclidean distances by one matrix product."""
+    r2 = (-2.0 * X) @ Z.T
+    r2 += np.einsum("nq,nq->n", X, X)[:, None]
+    r2 += np.einsum("nq,nq->n", Z, Z)
+    np.maximum(r2, 0.0, out=r2)  # the product rounds
+    if symmetric:
+        r2.flat[:: len(X) + 1] = 0.0
+    return r2
+
+
+def _pull_squared_distances(H, X, Z):
+    """From H = dL/dr^2, r^2 = sum_q (x_q - z_q)^2: dL/dX, dL/dZ, sum H (x_q - z_q)^2.
+
+    dL/dx_n = 2 sum_m H_nm (x_n - z_m), and the sums of H times each squared
+    coordinate difference, which the length scales need, expand into the same
+    products: no (n, m, q) array.
+    """
+    rows, columns = H.sum(axis=1), H.sum(axis=0)
+    H_Z = H @ Z
+    dX = 2.0 * (rows[:, None] * X - H_Z)
+    dZ = 2.0 * (columns[:, None] * Z - H.T @ X)
+    per_dimension = rows @ X**2 + columns @ Z**2 - 2.0 * np.einsum("nq,nq->q", X, H_Z)
+    return dX, dZ, per_dimension
+
+
+def _stationary(profile):
+    """The evaluate function of a kernel k = f(r^2), r^2 = sum_q ((x_q - z_q) / l_q)^2.
+
+    ``profile(kernel, r2) -> (K, slope, extra)``: K = f(r^2); ``slope(G)`` = G f'(r^2);
+    ``extra(G)`` the gradients of hyperparameters other than the length scale.
+    """
+
+    def evaluate(kernel, X, Z, symmetric):
+        length_scale = np.asarray(kernel.length_scale, dtype=float)
+        # Differences only matter: centred inputs lose fewer digits in the product.
+        centre = Z.mean(axis=0)
+        scaled_X = (X - centre) / length_scale
+        scaled_Z = scaled_X if symmetric else (Z - centre) / length_scale
+        r2 = _squared_distances(scaled_X, scaled_Z, symmetric)
+        K, slope, extra = profile(kernel, r2)
+
+        def pullback(G):
+            gradients = extra(G)
+            dX, dZ, per_dimension = _pull_squared_distances(
+                slope(G), scaled_X, scaled_Z
+            )
+            # r^2 scales as l^-2: dr^2/dlog l_q = -2 ((x_q - z_q) / l_q)^2.
+            dlog_l = -2.0 * per_dimension
+            if length_scale.size == 1:
+                dlog_l = dlog_l.sum()
+            gradients["length_scale"] = dlog_l
+            return gradients, dX / length_scale, dZ / length_scale
+
+        return K, pullback
+
+    return evaluate
+
+
+def _stationary_diagonal(kernel, X):
+    # k(x, x) = f(0) = 1, whatever the hyperparameters.
+    def pullback(g):
+        zeros = {
+            h.name: np.zeros(np.size(getattr(kernel, h.name)))
+            for h in kernel.hyperparameters
+        }
+        return zeros, np.zeros_like(X)
+
+    return np.ones(len(X)), pullback
+
+
+def _no_extra(G):
+    return {}
+
+
+def _rbf_profile(kernel, r2):
+    # f = exp(-r^2 / 2), f' = -f / 2.
+    K = r2
+    K *= -0.5
+    np.exp(K, out=K)
+    return K, lambda G: -0.5 * G * K, _no_extra
+
+
+def _matern_profile(kernel, r2):
+    # With a = sqrt(2 nu) r, and df/dr^2 = (df/da) nu / a:
+    # nu = 3/2: f = (1 + a) exp(-a),            f' = -(3/2) exp(-a);
+    # nu = 5/2: f = (1 + a + a^2 / 3) exp(-a),  f' = -(5/6) (1 + a) exp(-a).
+    if kernel.nu == np.inf:
+        return _rbf_profile(kernel, r2)
+    a = np.sqrt(2.0 * kernel.nu * r2)
+    decay = np.exp(-a)
+    if kernel.nu == 1.5:
+        return (1.0 + a) * decay, lambda G: -1.5 * G * decay, _no_extra
+    K = (1.0 + a + a**2 / 3.0) * decay
+    return K, lambda G: (-5.0 / 6.0) * G * (1.0 + a) * decay, _no_extra
+
+
+def _check_matern(kernel):
+    if kernel.nu not in (1.5, 2.5, np.inf):
+        raise NotImplementedError(
+            f"Matern(nu={kernel.nu}) is not supported: use nu = 1.5, 2.5 or inf. (With "
+            "nu = 0.5 the covariance has a kink at equal positions, where latent "
+            "positions have no gradient.)"
+        )
+
+
+def _rational_quadratic_profile(kernel, r2):
+    # f = b^-alpha with b = 1 + r^2 / (2 alpha): f' = -b^(-alpha - 1) / 2 and
+    # df/dlog alpha = alpha f (1 - 1 / b - log b).
+    alpha = kernel.alpha
+    b = r2
+    b /= 2.0 * alpha
+    b += 1.0
+    K = b**-alpha
+
+    def slope(G):
+        return -0.5 * G * K / b
+
+    def extra(G):
+        return {"alpha": alpha * np.vdot(G, K * (1.0 - 1.0 / b - np.log(b)))}
+
+    return K, slope, extra
+
+
+def _exp_sine_squared(kernel, X, Z, symmetric):
+    # k = exp(-2 sin^2(pi d / p) / l^2) with d = |x - z|. With u = 2 d / p and
+    # sinc(u) = sin(pi u) / (pi u), dk/dd^2 = -2 (pi / (l p))^2 k sinc(u), smooth at 0;
+    # dk/dlog l = 4 k sin^2(pi d / p) / l^2.
+    length_scale, period = kernel.length_scale, kernel.periodicity
+    d2 = _squared_distances(X, Z, symmetric)
+    u = np.sqrt(d2) * (2.0 / period)
+    sin2 = np.sin(0.5 * np.pi * u) ** 2
+    K = np.exp((-2.0 / length_scale**2) * sin2)
+
+    def pullback(G):
+        G_K = G * K
+        H = (-2.0 * (np.pi / (length_scale * period)) ** 2) * G_K * np.sinc(u)
+        dX, dZ, per_dimension = _pull_squared_distances(H, X, Z)
+        gradient = {
+            "length_scale": 4.0 / length_scale**2 * np.vdot(G_K, sin2),
+            # d enters as d / p: dk/dlog p = -2 d^2 dk/dd^2.
+            "periodicity": -2.0 * per_dimension.sum(),
+        }
+        return gradient, dX, dZ
+
+    return K, pullback
+
+
+register_rule(sk.ConstantKernel, Rule(_constant, _constant_diagonal))
+register_rule(sk.WhiteKernel, Rule(_white, _white_diagonal))
+register_rule(sk.DotProduct, Rule(_dot_product, _dot_product_diagonal))
+register_rule(sk.RBF, Rule(_stationary(_rbf_profile), _stationary_diagonal))
+register_rule(
+    sk.Matern, Rule(_stationary(_matern_profile), _stationary_diagonal, _check_matern)
+)
+register_rule(
+    sk.RationalQuadratic,
+    Rule(_stationary(_rational_quadratic_profile), _stationary_diagonal),
+)
+register_rule(sk.ExpSineSquared, Rule(_exp_sine_squared, _stationary_diagonal))

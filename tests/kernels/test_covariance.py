@@ -1,0 +1,203 @@
+"""Covariances against scikit-learn; their products against its tensors, differences."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from sklearn.gaussian_process import kernels as sk
+
+from gplvm import kernels
+from gplvm.gradients import check_gradient
+
+LEAVES = [
+    sk.ConstantKernel(0.7),
+    sk.WhiteKernel(0.3),
+    sk.DotProduct(0.8),
+    sk.DotProduct(0.0, "fixed"),
+    sk.RBF(0.9),
+    sk.RBF([0.5, 1.5, 2.0]),
+    sk.RBF(1.2, "fixed"),
+    sk.Matern(0.8, nu=1.5),
+    sk.Matern([0.5, 1.5, 2.0], nu=1.5),
+    sk.Matern(1.3, nu=2.5),
+    sk.Matern(1.3, nu=np.inf),
+    sk.RationalQuadratic(0.7, 1.4),
+    sk.ExpSineSquared(1.1, 4.0),
+]
+
+composites = st.recursive(
+    st.sampled_from(LEAVES),
+    lambda inner: st.one_of(
+        st.builds(sk.Sum, inner, inner),
+        st.builds(sk.Product, inner, inner),
+        st.builds(sk.Exponentiation, inner, st.sampled_from([2, 3])),
+    ),
+    max_leaves=4,
+)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def _inputs(seed, n=6, m=4, q=3):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, q)), rng.normal(size=(m, q)), rng
+
+
+@given(kernel=composites, seed=seeds)
+@settings(max_examples=80, deadline=None)
+def test_values_equal_scikit_learn(kernel, seed):
+    X, Z, _ = _inputs(seed)
+    kernels.check_kernel(kernel, 3)
+    for ours, theirs in [
+        (kernels.matrix(kernel, X), kernel(X)),
+        (kernels.matrix(kernel, X, Z), kernel(X, Z)),
+        (kernels.diagonal(kernel, X), kernel.diag(X)),
+    ]:
+        assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9 * np.abs(theirs).max())
+
+
+@given(kernel=composites, seed=seeds)
+@settings(max_examples=80, deadline=None)
+def test_theta_gradient_contracts_scikit_learns_tensor(kernel, seed):
+    X, _, rng = _inputs(seed)
+    G = rng.normal(size=(6, 6))
+    G += G.T
+    dtheta, _ = kernels.vjp(kernel, X, G)
+    _, tensor = kernel(X, eval_gradient=True)
+    expected = np.einsum("nm,nmp->p", G, tensor) if kernel.n_dims else np.empty(0)
+    scale = 1 + np.abs(tensor).max() if kernel.n_dims else 1
+    assert_allclose(dtheta, expected, rtol=1e-7, atol=1e-9 * scale)
+
+
+@given(kernel=composites, seed=seeds)
+@settings(max_examples=60, deadline=None)
+def test_input_gradients_equal_differences(kernel, seed):
+    X, Z, rng = _inputs(seed, n=4, m=3)
+    G = rng.normal(size=(4, 4))
+    G += G.T
+    C, g = rng.normal(size=(4, 3)), rng.normal(size=4)
+
+    def symmetric(X):
+        K, pullback = kernels.evaluate(kernel, X)
+        return np.vdot(G, K), pullback(G)[1]
+
+    def cross(X, Z):
+        K, pullback = kernels.evaluate(kernel, X, Z)
+        return np.vdot(C, K), dict(zip("XZ", pullback(C)[1:], strict=True))
+
+    def diagonal(X):
+        k, pullback = kernels.evaluate_diagonal(kernel, X)
+        return g @ k, pullback(g)[1]
+
+    assert check_gradient(symmetric, X) < 1e-5
+    assert check_gradient(cross, {"X": X, "Z": Z}) < 1e-5
+    assert check_gradient(diagonal, X) < 1e-5
+
+
+@given(kernel=composites, seed=seeds)
+@settings(max_examples=60, deadline=None)
+def test_theta_gradients_of_cross_and_diagonal(kernel, seed):
+    X, Z, rng = _inputs(seed, n=4, m=3)
+    C, g = rng.normal(size=(4, 3)), rng.normal(size=4)
+
+    def cross(theta):
+        K, pullback = kernels.evaluate(kernel.clone_with_theta(theta), X, Z)
+        return np.vdot(C, K), pullback(C)[0]
+
+    def diagonal(theta):
+        k, pullback = kernels.evaluate_diagonal(kernel.clone_with_theta(theta), X)
+        return g @ k, pullback(g)[0]
+
+    assert check_gradient(cross, kernel.theta) < 1e-6
+    assert check_gradient(diagonal, kernel.theta) < 1e-6
+
+
+@pytest.mark.parametrize("kernel", LEAVES, ids=str)
+def test_coincident_inputs_have_finite_gradients(kernel):
+    X = np.ones((5, 3))
+    dtheta, dX = kernels.vjp(kernel, X, np.ones((5, 5)))
+    assert np.all(np.isfinite(dtheta)) and np.all(np.isfinite(dX))
+
+
+def test_far_from_the_origin():
+    X, Z, _ = _inputs(0)
+    kernel = sk.RBF(0.9)
+    near = kernels.matrix(kernel, X, Z)
+    assert_allclose(kernels.matrix(kernel, X + 1e6, Z + 1e6), near, rtol=1e-8)
+
+
+def test_matern_is_not_taken_for_its_base_class():
+    X, _, _ = _inputs(0)
+    assert issubclass(sk.Matern, sk.RBF)
+    smooth, rough = sk.RBF(1.0), sk.Matern(1.0, nu=1.5)
+    assert np.abs(kernels.matrix(smooth, X) - kernels.matrix(rough, X)).max() > 1e-2
+
+
+class _Unknown(sk.RBF):
+    pass
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        sk.PairwiseKernel(),
+        sk.CompoundKernel([sk.RBF()]),
+        _Unknown(),
+        sk.ConstantKernel() * (sk.RBF() + sk.PairwiseKernel()),
+        sk.Exponentiation(sk.PairwiseKernel(), 2),
+    ],
+    ids=lambda kernel: type(kernel).__name__,
+)
+def test_unsupported_kernels_are_named(kernel):
+    with pytest.raises(NotImplementedError, match="Supported kernels are .*RBF"):
+        kernels.check_kernel(kernel, 2)
+
+
+def test_matern_without_a_gradient_is_refused():
+    with pytest.raises(NotImplementedError, match=r"nu = 1\.5, 2\.5 or inf"):
+        kernels.check_kernel(sk.Matern(nu=0.5), 2)
+
+
+def test_anisotropic_length():
+    with pytest.raises(ValueError, match=r"3 entries, expected 1 or n_components=2"):
+        kernels.check_kernel(sk.WhiteKernel() + sk.RBF([1.0, 1.0, 1.0]), 2)
+
+
+@pytest.mark.parametrize("wrong", ["rbf", None, sk.RBF])
+def test_not_a_kernel(wrong):
+    with pytest.raises(TypeError, match="scikit-learn kernel object"):
+        kernels.check_kernel(wrong, 2)
+
+
+def test_a_users_kernel(monkeypatch):
+    # cos(x - z) in one dimension, as a user would add it.
+    class Cosine(sk.StationaryKernelMixin, sk.NormalizedKernelMixin, sk.Kernel):
+        def __call__(self, X, Y=None, eval_gradient=False):
+            return np.cos(X - (X if Y is None else Y).T)
+
+    def evaluate(kernel, X, Z, symmetric):
+        difference = X - Z.T
+
+        def pullback(G):
+            H = -G * np.sin(difference)
+            return {}, H.sum(1)[:, None], -H.sum(0)[:, None]
+
+        return np.cos(difference), pullback
+
+    def diagonal(kernel, X):
+        return np.ones(len(X)), lambda g: ({}, np.zeros_like(X))
+
+    monkeypatch.setattr("gplvm.kernels.covariance.RULES", {})
+    kernels.register_rule(Cosine, kernels.Rule(evaluate, diagonal))
+    X, _, rng = _inputs(0, q=1)
+    kernel = sk.Sum(Cosine(), Cosine())
+    kernels.check_kernel(kernel, 1)
+    G = rng.normal(size=(6, 6))
+    G += G.T
+
+    def value(X):
+        K, pullback = kernels.evaluate(kernel, X)
+        return np.vdot(G, K), pullback(G)[1]
+
+    assert_allclose(kernels.matrix(kernel, X), kernel(X))
+    assert check_gradient(value, X) < 1e-8

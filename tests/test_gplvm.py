@@ -1,0 +1,397 @@
+"""GPLVM against its closed form, dense algebra and scikit-learn's manners."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.gaussian_process import kernels as sk
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from gplvm import GPLVM
+from gplvm.gradients import check_gradient
+
+
+# On pure noise, as some checks have it, the likelihood rises without end.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([GPLVM(max_iter=100), GPLVM(kernel="linear")])
+def test_scikit_learn_conformance(estimator, check):
+    check(estimator)
+
+
+def _optimum(data, q):
+    """Lawrence 2005: the linear optimum from the eigenvalues of Y Y' / D."""
+    n, d = data.shape
+    singular = np.linalg.svd(data - data.mean(axis=0), compute_uv=False)
+    eigenvalues = np.zeros(n)
+    eigenvalues[: len(singular)] = singular**2 / d
+    noise = eigenvalues[q:].sum() / (n - q)
+    log_det = np.log(eigenvalues[:q]).sum() + (n - q) * np.log(noise)
+    value = -n * d / 2 * (np.log(2 * np.pi) + 1) - d / 2 * log_det
+    return value, noise, np.sqrt(eigenvalues[:q] - noise)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(n_class=5, return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(X))
+    return X[order], y[order]
+
+
+@pytest.fixture(scope="module")
+def rbf(digits):
+    return GPLVM(tol=1e-3).fit(digits[0][:250])
+
+
+LINEAR_DATA = {
+    "tall": lambda rng: rng.normal(size=(300, 20)) * np.linspace(3, 0.3, 20),
+    "wide": lambda rng: rng.normal(size=(25, 300)),
+    "little noise": lambda rng: (
+        rng.normal(size=(200, 3)) @ rng.normal(size=(3, 15))
+        + 1e-3 * rng.normal(size=(200, 15))
+    ),
+    "huge": lambda rng: 1e8 * rng.normal(size=(60, 5)) * [5, 4, 3, 2, 1],
+    "tiny": lambda rng: 1e-8 * rng.normal(size=(60, 5)) * [5, 4, 3, 2, 1],
+    "four rows": lambda rng: rng.normal(size=(4, 7)),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR_DATA)
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("q", [1, 2])
+def test_linear_reaches_the_closed_form_from_a_random_start(name, seed, q):
+    data = LINEAR_DATA[name](np.random.default_rng(seed))
+    best, noise, spread = _optimum(data, q)
+    model = GPLVM(q, kernel="linear", init="random", random_state=seed).fit(data)
+    gap = (best - model.log_likelihood_) / len(data)
+    assert -1e-9 < gap < 1e-6
+    assert_allclose(model.noise_variance_, noise, rtol=1e-3)
+    # X = U (Lambda - noise)^(1/2), and the orientation is that of the axes.
+    norms = np.linalg.norm(model.embedding_, axis=0)
+    if name in ("huge", "tiny", "little noise"):  # well separated axes
+        assert_allclose(norms, spread, rtol=1e-2)
+
+
+def test_linear_subspace_is_pcas():
+    X = load_iris().data
+    model = GPLVM(kernel="linear").fit(X)
+    scores = PCA(2).fit_transform(X)
+    for ours, theirs in zip(model.embedding_.T, scores.T, strict=True):
+        assert abs(np.corrcoef(ours, theirs)[0, 1]) > 1 - 1e-8
+
+
+def test_linear_never_forms_an_n_by_n_matrix():
+    # 60,000 rows would need 27 GiB for one such matrix.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60_000, 3)) * [3, 2, 1]
+    model = GPLVM(1, kernel="linear", init="random", random_state=0).fit(X)
+    assert model.transform(X[:5] + 0.1).shape == (5, 1)
+
+
+def test_objective_is_public_and_its_gradient_right(digits):
+    X = digits[0][:12, 20:30]
+    for kernel in ("linear", "rbf", sk.RBF([1.0, 2.0]) + sk.WhiteKernel(1.0)):
+        model = GPLVM(kernel=kernel, tol=1.0).fit(X)
+        assert_allclose(model.log_likelihood(), model.log_likelihood_, rtol=1e-12)
+
+        def function(model=model, **point):
+            return model.log_likelihood(**point, eval_gradient=True)
+
+        rng = np.random.default_rng(0)
+        point = {
+            "embedding": model.embedding_ + 0.1 * rng.normal(size=(12, 2)),
+            "theta": model.theta_ + 0.1,
+        }
+        assert check_gradient(function, point) < 1e-6
+        value, _ = function(**point)
+        kernel_there = model.kernel_.clone_with_theta(point["theta"][:-1])
+        K = kernel_there(point["embedding"]) + np.exp(point["theta"][-1]) * np.eye(12)
+        Y = X - X.mean(axis=0)
+        dense = -0.5 * (
+            Y.size * np.log(2 * np.pi)
+            + Y.shape[1] * np.linalg.slogdet(K)[1]
+            + np.trace(np.linalg.solve(K, Y @ Y.T))
+        )
+        assert_allclose(value, dense, rtol=1e-9)
+
+
+def test_fit_ends_at_a_stationary_point(rbf):
+    _, gradient = rbf.log_likelihood(eval_gradient=True)
+    start = rbf.log_likelihood(embedding=0.5 * rbf.embedding_)
+    assert rbf.log_likelihood_ > start
+    assert np.abs(gradient["theta"]).max() < 0.05 * abs(start - rbf.log_likelihood_)
+
+
+def test_rbf_separates_what_pca_does_not(digits, rbf):
+    X, y = digits
+    new, labels = X[250:500], y[250:500]
+    classify = KNeighborsClassifier(1).fit(rbf.embedding_, y[:250])
+    ours = classify.score(rbf.transform(new), labels)
+    pca = PCA(2).fit(X[:250])
+    classify = KNeighborsClassifier(1).fit(pca.transform(X[:250]), y[:250])
+    assert 1 - ours < (1 - classify.score(pca.transform(new), labels)) / 3
+    error = np.mean((rbf.inverse_transform(rbf.transform(new)) - new) ** 2)
+    pca_error = np.mean((pca.inverse_transform(pca.transform(new)) - new) ** 2)
+    assert error < 0.7 * pca_error
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_new_rows_one_by_one_in_a_batch_and_in_any_order(digits, kernel):
+    X = digits[0]
+    model = GPLVM(kernel=kernel, tol=1e-2).fit(X[:120])
+    batch = model.transform(X[120:160])
+    alone = np.vstack([model.transform(row[None]) for row in X[120:160]])
+    assert_allclose(alone, batch, atol=1e-7)
+    assert_allclose(model.transform(X[120:160][::-1])[::-1], batch, atol=1e-9)
+    assert_allclose(model.score_samples(X[120:160]).mean(), model.score(X[120:160]))
+
+
+def test_new_rows_are_at_a_maximum_of_their_density(digits, rbf):
+    X = digits[0][250:280]
+    positions = rbf.transform(X)
+    best = rbf.score_samples(X)
+    assert_allclose(
+        rbf._posterior.log_density(positions, X - rbf.mean_)[0], best, rtol=1e-9
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        moved = positions + 1e-2 * rng.normal(size=positions.shape)
+        density, _ = rbf._posterior.log_density(moved, X - rbf.mean_)
+        assert np.all(density < best + 1e-9)
+
+
+def test_training_rows_get_their_embedding(digits, rbf):
+    X = digits[0][:250]
+    assert_array_equal(rbf.transform(X), rbf.embedding_)
+    # Almost a training row lands almost there.
+    nearly = rbf.transform(X[:50] + 1e-6)
+    spread = rbf.embedding_.std()
+    assert np.median(np.abs(nearly - rbf.embedding_[:50])) < 0.02 * spread
+
+
+def test_reconstruction_has_its_uncertainty(digits, rbf):
+    Z = np.vstack([rbf.embedding_[:5], np.full((1, 2), 1e3)])
+    mean, std = rbf.inverse_transform(Z, return_std=True)
+    assert mean.shape == std.shape == (6, 64)
+    assert np.all(std[:5] < std[5])
+    # Far from everything the prediction is the prior: the mean, signal plus noise.
+    assert_allclose(mean[5], digits[0][:250].mean(axis=0))
+    signal = rbf.kernel_.k1.constant_value
+    assert_allclose(std[5] ** 2, signal + rbf.noise_variance_)
+    assert np.all(std**2 >= rbf.noise_variance_)
+    with pytest.raises(ValueError, match="read-only"):
+        std[0, 0] = 0.0
+
+
+def test_predicted_standard_deviations_are_calibrated():
+    # A curve in 5 dimensions with known noise, all of the model's making.
+    rng = np.random.default_rng(0)
+    t = np.linspace(0, 6, 150)[:, None]
+    data = np.sin(t + np.arange(5)) + 0.1 * rng.normal(size=(150, 5))
+    model = GPLVM(1, tol=1e-5).fit(data[::2])
+    assert_allclose(np.sqrt(model.noise_variance_), 0.1, rtol=0.2)
+    mean, std = model.inverse_transform(model.transform(data[1::2]), return_std=True)
+    inside = np.mean(np.abs(mean - data[1::2]) < 2 * std)
+    assert 0.90 < inside <= 1.0
+
+
+def test_scales_of_the_start_agree(digits):
+    X = digits[0][:80]
+    start = PCA(2).fit_transform(X)
+    start /= start.std()
+    fits = [GPLVM(init=s * start, tol=1e-5).fit(X) for s in (1.0, 2.0, 3.0)]
+    values = [fit.log_likelihood_ / 80 for fit in fits]
+    assert np.ptp(values) < 2.0
+    spreads = [fit.embedding_.std() for fit in fits]
+    assert max(spreads) / min(spreads) < 1.5
+
+
+@pytest.mark.parametrize("factor", [1e-8, 1e8])
+def test_the_unit_of_the_data_does_not_matter(factor):
+    X = load_iris().data[::3]
+    start = PCA(2).fit_transform(X)
+    model, scaled = (GPLVM(init=start, tol=1e-6).fit(data) for data in (X, factor * X))
+    shifted = scaled.log_likelihood_ + X.size * np.log(factor)
+    assert_allclose(shifted, model.log_likelihood_, atol=0.01 * len(X))
+
+
+def test_fixed_noise_and_fixed_hyperparameters_stay():
+    X = load_iris().data[::5]
+    kernel = sk.ConstantKernel(2.0, "fixed") * sk.RBF(1.0, (0.5, 2.0))
+    model = GPLVM(kernel=kernel, noise_variance=0.05, tol=1e-2).fit(X)
+    assert model.noise_variance_ == pytest.approx(0.05)
+    assert model.kernel_.k1.constant_value == 2.0
+    assert 0.5 <= model.kernel_.k2.length_scale <= 2.0
+    assert model.theta_.shape == (2,)
+    assert kernel.k2.length_scale == 1.0  # the user's kernel is untouched
+
+
+def test_warm_start_continues():
+    X = load_iris().data[::3]
+    model = GPLVM(warm_start=True, max_iter=5, tol=0.0)
+    with pytest.warns(ConvergenceWarning, match="max_iter reached"):
+        before = model.fit(X).log_likelihood_
+    with pytest.warns(ConvergenceWarning):
+        assert model.fit(X).log_likelihood_ > before
+    with pytest.warns(ConvergenceWarning):
+        assert model.fit(X[:-3]).embedding_.shape == (47, 2)  # cold: other rows
+
+
+def test_interruption_leaves_a_fitted_model():
+    class Impatient:
+        def setup(self, estimator, context):
+            self.calls = 0
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context):
+            self.calls += 1
+            if self.calls == 4:
+                raise KeyboardInterrupt
+
+    X = load_iris().data[::3]
+    model = GPLVM().set_callbacks(Impatient())
+    with pytest.warns(ConvergenceWarning, match="interrupted after 4 iterations"):
+        model.fit(X)
+    assert model.n_iter_ == 4
+    assert model.transform(X[:3] + 0.01).shape == (3, 2)
+
+
+def test_callbacks_see_a_working_estimator():
+    shapes = []
+
+    class Watcher:
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+            shapes.append(fitted_estimator.transform(X[:2]).shape)
+
+    X = load_iris().data[::5]
+    GPLVM(tol=1.0).set_callbacks(Watcher()).fit(X)
+    assert len(shapes) > 3 and set(shapes) == {(2, 2)}
+
+
+def test_scoring_monitor_in_a_pipeline():
+    X = load_iris().data[::5]
+    monitor = ScoringMonitor(scoring={"density": lambda model, X, y: model.score(X)})
+    model = GPLVM(tol=1e-2).set_callbacks(monitor)
+    # scikit-learn's monitor scores only where there is a y.
+    make_pipeline(StandardScaler(), model).fit(X, np.zeros(len(X)))
+    scores = [entry["density"] for entry in monitor.get_logs().data]
+    assert len(scores) > 5 and scores[-1] > scores[1]  # scores[0]: the whole fit
+
+
+def test_verbose_prints_the_loss(capsys):
+    GPLVM(tol=1.0, verbose=2).fit(load_iris().data[::5])
+    assert "Iteration 1, loss = " in capsys.readouterr().out
+
+
+def test_pipeline_grid_search_pandas_clone_and_pickle():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    X, y = X[::2], y[::2]
+    pipeline = make_pipeline(StandardScaler(), GPLVM(tol=1.0), KNeighborsClassifier(1))
+    search = GridSearchCV(pipeline, {"gplvm__kernel": ["linear", "rbf"]}, cv=3)
+    assert search.fit(X, y).best_score_ > 0.85
+    model = GPLVM(kernel="linear").set_output(transform="pandas").fit(X)
+    assert list(model.transform(X[:3]).columns) == ["gplvm0", "gplvm1"]
+    again = pickle.loads(pickle.dumps(model))
+    assert_array_equal(again.transform(X), model.transform(X))
+    assert clone(model).get_params() == model.get_params()
+
+
+def test_equal_seeds_and_data_give_equal_embeddings():
+    X = load_iris().data[::3]
+    first = GPLVM(init="random", random_state=3, tol=1e-2).fit_transform(X)
+    second = GPLVM(init="random", random_state=3, tol=1e-2).fit_transform(X)
+    assert_array_equal(first, second)
+
+
+def test_float32_stays_and_agrees():
+    X = load_iris().data[::3]
+    wide = GPLVM(tol=1e-4).fit(X)
+    narrow = GPLVM(tol=1e-4).fit(X.astype(np.float32))
+    new = X[:5] + 0.01
+    assert narrow.transform(new.astype(np.float32)).dtype == np.float32
+    assert narrow.inverse_transform(narrow.embedding_).dtype == np.float32
+    assert_allclose(narrow.log_likelihood_, wide.log_likelihood_, rtol=1e-2)
+
+
+@given(
+    n=st.integers(2, 8),
+    d=st.integers(1, 6),
+    kind=st.sampled_from(
+        ["normal", "duplicates", "constant column", "constant", "one"]
+    ),
+    kernel=st.sampled_from(["linear", "rbf"]),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=60, deadline=None)
+def test_awkward_data_fit_or_say_why(n, d, kind, kernel, seed):
+    X = np.random.default_rng(seed).normal(size=(n, d))
+    if kind == "duplicates":
+        X[n // 2 :] = X[0]
+    elif kind == "constant column":
+        X[:, 0] = 7.0
+    elif kind == "constant":
+        X[:] = 3.0
+    elif kind == "one":
+        X[1:] = 0.0
+    model = GPLVM(1, kernel=kernel, tol=1e-2).fit(X)
+    new = model.transform(X + 0.1)
+    mean, std = model.inverse_transform(new, return_std=True)
+    for array in (model.embedding_, new, mean, std, model.score_samples(X)):
+        assert np.all(np.isfinite(array))
+
+
+@pytest.mark.parametrize("parameters, error, message", [
+    ({"n_components": 5}, ValueError, r"n_components=5 .* n_features=4"),
+    ({"kernel": sk.PairwiseKernel()}, NotImplementedError, "Supported kernels are"),
+    ({"kernel": sk.RBF([1.0, 1.0, 1.0])}, ValueError, "expected 1 or n_components=2"),
+    ({"kernel": "cubic"}, ValueError, "'kernel' parameter"),
+    ({"init": np.ones((3, 2))}, ValueError, r"expected .* \(150, 2\)"),
+    ({"noise_variance": -1.0}, ValueError, "'noise_variance' parameter"),
+    ({"max_iter": 0}, ValueError, "'max_iter' parameter"),
+])  # fmt: skip
+def test_bad_parameters(parameters, error, message):
+    with pytest.raises(error, match=message):
+        GPLVM(**parameters).fit(load_iris().data)
+
+
+def test_too_many_rows_are_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 100)
+    with pytest.raises(MemoryError, match="GiB"):
+        GPLVM().fit(load_iris().data)
+    GPLVM(kernel="linear").fit(load_iris().data)
+
+
+def test_wrong_shapes_after_the_fit():
+    X = load_iris().data[::5]
+    model = GPLVM(kernel="linear").fit(X)
+    with pytest.raises(ValueError, match="Z has 3 columns, expected n_components=2"):
+        model.inverse_transform(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"embedding has shape \(3, 2\), expected"):
+        model.log_likelihood(embedding=np.ones((3, 2)))
+    with pytest.raises(NotFittedError):
+        GPLVM().inverse_transform(np.ones((2, 2)))

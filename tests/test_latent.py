@@ -1,0 +1,110 @@
+"""Starts, orientation, and the row-wise minimiser."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy.optimize import minimize, rosen, rosen_der
+
+from gplvm._latent import initial_embedding, minimize_rows, orientation
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@given(seed=seeds, n=st.integers(3, 20), q=st.integers(1, 3))
+@settings(max_examples=50, deadline=None)
+def test_orientation_forgets_rotation_and_sign(seed, n, q):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, q)) * np.arange(q, 0, -1)
+    X -= X.mean(axis=0)
+    Q, _ = np.linalg.qr(rng.normal(size=(q, q)))
+    first = X @ orientation(X, isotropic=True)
+    second = X @ Q @ orientation(X @ Q, isotropic=True)
+    if np.linalg.matrix_rank(X) == q:
+        assert_allclose(first, second, atol=1e-7)
+    assert_allclose(np.tril(first.T @ first, -1), 0, atol=1e-8)
+    assert np.all(np.diff(first.std(axis=0)) <= 1e-12)
+
+
+def test_orientation_of_axes_with_a_meaning_only_fixes_signs():
+    X = np.array([[1.0, -5.0], [-2.0, 4.0], [1.0, 1.0]])
+    rotation = orientation(X, isotropic=False)
+    assert_allclose(rotation, np.diag([-1.0, -1.0]))
+    assert np.all((X @ rotation)[np.abs(X).argmax(axis=0), [0, 1]] > 0)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 4)])
+def test_orientation_with_fewer_rows_than_components(shape):
+    X = np.random.default_rng(0).normal(size=shape)
+    rotation = orientation(X, isotropic=True)
+    assert_allclose(rotation @ rotation.T, np.eye(shape[1]), atol=1e-12)
+
+
+@pytest.mark.parametrize("init", ["pca", "isomap", "random"])
+def test_starts(init):
+    Y = np.random.default_rng(0).normal(size=(30, 5))
+    X = initial_embedding(Y, 2, init, np.random.RandomState(0))
+    assert X.shape == (30, 2) and np.all(np.isfinite(X))
+    assert X.std() > 0.3
+
+
+def test_start_from_an_array():
+    Y, start = np.zeros((3, 2)), [[1.0], [2.0], [3.0]]
+    assert_allclose(initial_embedding(Y, 1, start, None), start)
+    with pytest.raises(ValueError, match=r"shape \(3, 1\), expected .* \(3, 2\)"):
+        initial_embedding(Y, 2, start, None)
+    with pytest.raises(ValueError, match="NaN"):
+        initial_embedding(Y, 1, [[1.0], [np.nan], [2.0]], None)
+
+
+def test_constant_data_start_somewhere():
+    X = initial_embedding(np.zeros((4, 3)), 2, "pca", np.random.RandomState(0))
+    assert np.all(np.isfinite(X))
+
+
+def _rosenbrock(scales):
+    def function(X, rows):
+        values = np.array([s * rosen(x) for x, s in zip(X, scales[rows], strict=True)])
+        slopes = np.array(
+            [s * rosen_der(x) for x, s in zip(X, scales[rows], strict=True)]
+        )
+        return values, slopes
+
+    return function
+
+
+def test_rows_reach_the_minimum_that_scipy_finds():
+    rng = np.random.default_rng(0)
+    starts = rng.normal(size=(25, 3))
+    ends, values = minimize_rows(
+        _rosenbrock(np.ones(25)), starts, max_iter=500, tol=1e-9
+    )
+    for start, end, value in zip(starts, ends, values, strict=True):
+        judge = minimize(rosen, start, jac=rosen_der, method="BFGS")
+        assert value <= judge.fun + 1e-10
+        assert np.abs(rosen_der(end)).max() < 1e-5
+
+
+def test_rows_do_not_see_each_other():
+    rng = np.random.default_rng(1)
+    starts, scales = rng.normal(size=(9, 2)), np.logspace(-8, 8, 9)
+    together, _ = minimize_rows(_rosenbrock(scales), starts, max_iter=500, tol=1e-9)
+    for row in range(9):
+        alone, _ = minimize_rows(
+            _rosenbrock(scales[[row]]), starts[[row]], max_iter=500, tol=1e-9
+        )
+        assert_allclose(alone[0], together[row], atol=1e-12)
+        assert_allclose(together[row], 1.0, atol=1e-5)
+
+
+def test_a_flat_start_stays():
+    starts = np.ones((2, 2))
+    ends, values = minimize_rows(
+        lambda X, rows: (np.zeros(len(X)), np.zeros_like(X)),
+        starts,
+        max_iter=10,
+        tol=1e-9,
+    )
+    assert_allclose(ends, starts)
+    assert_allclose(values, 0)

@@ -1,0 +1,140 @@
+"""Models of the data against dense Gaussian-process algebra."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process import kernels as sk
+
+from gplvm._likelihoods import DenseLikelihood, LinearLikelihood
+from gplvm.gradients import check_gradient
+
+LINEAR = sk.ConstantKernel(0.7) * sk.DotProduct(0.0, "fixed")
+KERNELS = {
+    "linear": LINEAR,
+    "rbf": sk.ConstantKernel(1.3) * sk.RBF(0.8),
+    "noisy": sk.RBF(1.2) + sk.WhiteKernel(0.1) + sk.ConstantKernel(0.5),
+    "matern": sk.Matern([0.5, 1.5], nu=2.5),
+}
+
+
+def _problem(n, d, seed=0):
+    rng = np.random.default_rng(seed)
+    Y = rng.normal(size=(n, d))
+    return Y - Y.mean(axis=0), rng.normal(size=(n, 2)), rng
+
+
+def _likelihoods(name, Y):
+    yield DenseLikelihood(KERNELS[name], Y)
+    if name == "linear":
+        yield LinearLikelihood(KERNELS[name], Y)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("n, d", [(9, 4), (4, 9)])
+def test_gradients_equal_differences(name, n, d):
+    Y, X, _ = _problem(n, d)
+    for likelihood in _likelihoods(name, Y):
+        theta = np.append(likelihood.kernel.theta, np.log(0.3))
+
+        def value_and_gradient(likelihood=likelihood, **point):
+            return likelihood.log_likelihood(**point, eval_gradient=True)
+
+        def value_and_gradient_in_coordinates(embedding, theta, likelihood=likelihood):
+            return likelihood.evaluate(embedding, theta)
+
+        point = {"embedding": X, "theta": theta}
+        assert check_gradient(value_and_gradient, point) < 1e-7
+        value = likelihood.log_likelihood(**point)
+        assert_allclose(value_and_gradient(**point)[0], value, rtol=1e-12)
+        point["embedding"] = likelihood.encode(X)
+        assert check_gradient(value_and_gradient_in_coordinates, point) < 1e-7
+
+
+@pytest.mark.parametrize("n, d", [(9, 4), (4, 9)])
+def test_linear_equals_dense(n, d):
+    Y, X, _ = _problem(n, d)
+    theta = np.append(LINEAR.theta, np.log(0.3))
+    dense, linear = _likelihoods("linear", Y)
+    assert_allclose(
+        linear.log_likelihood(X, theta), dense.log_likelihood(X, theta), rtol=1e-12
+    )
+    spanned = linear.decode(linear.encode(X))
+    assert_allclose(
+        linear.evaluate(linear.encode(X), theta)[0],
+        dense.log_likelihood(spanned, theta),
+        rtol=1e-12,
+    )
+    new = np.random.default_rng(1).normal(size=(5, 2))
+    ours, theirs = linear.posterior(X, theta), dense.posterior(X, theta)
+    for a, b in zip(ours.predict(new), theirs.predict(new), strict=True):
+        assert_allclose(a, b, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kernel, linear", [
+    (sk.DotProduct(0.0, "fixed"), True),
+    (LINEAR, True),
+    (sk.DotProduct(0.0, "fixed") * sk.ConstantKernel(2.0, "fixed"), True),
+    (sk.DotProduct(1.0, "fixed"), False),
+    (sk.ConstantKernel() * sk.RBF(), False),
+    (LINEAR + sk.WhiteKernel(), False),
+    (sk.ConstantKernel() * sk.ConstantKernel(), False),
+])  # fmt: skip
+def test_which_kernels_are_linear(kernel, linear):
+    assert LinearLikelihood.is_linear(kernel) == linear
+
+
+def test_posterior_equals_scikit_learns_regressor():
+    Y, X, rng = _problem(12, 3)
+    kernel, noise = KERNELS["rbf"], 0.2
+    theta = np.append(kernel.theta, np.log(noise))
+    posterior = DenseLikelihood(kernel, Y).posterior(X, theta)
+    judge = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None).fit(X, Y)
+    new = rng.normal(size=(7, 2))
+    mean, variance = posterior.predict(new)
+    expected_mean, expected_std = judge.predict(new, return_std=True)
+    assert_allclose(mean, expected_mean, atol=1e-10)
+    for feature_std in expected_std.T:
+        assert_allclose(variance, feature_std**2 + noise, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_predictive_density_is_a_ratio_of_likelihoods(name):
+    # log p(y*, Y) - log p(Y), the judge being the likelihood itself.
+    Y, X, rng = _problem(8, 3)
+    y, x = rng.normal(size=(1, 3)), rng.normal(size=(1, 2))
+    for likelihood in _likelihoods(name, Y):
+        theta = np.append(likelihood.kernel.theta, np.log(0.3))
+        joint = type(likelihood)(likelihood.kernel, np.vstack([Y, y]))
+        difference = joint.log_likelihood(
+            np.vstack([X, x]), theta
+        ) - likelihood.log_likelihood(X, theta)
+        posterior = likelihood.posterior(X, theta)
+        assert_allclose(posterior.log_density(x, y)[0][0], difference, rtol=1e-9)
+
+        def function(x, posterior=posterior):
+            value, gradient = posterior.log_density(x, y)
+            return value[0], gradient
+
+        assert check_gradient(function, x) < 1e-7
+
+
+def test_chunks_change_nothing(monkeypatch):
+    Y, X, rng = _problem(12, 3)
+    theta = np.append(KERNELS["rbf"].theta, np.log(0.3))
+    posterior = DenseLikelihood(KERNELS["rbf"], Y).posterior(X, theta)
+    new, rows = rng.normal(size=(31, 2)), rng.normal(size=(31, 3))
+    whole = *posterior.predict(new), *posterior.log_density(new, rows)
+    monkeypatch.setattr("gplvm._likelihoods._CHUNK_ENTRIES", 60)
+    parts = *posterior.predict(new), *posterior.log_density(new, rows)
+    for a, b in zip(whole, parts, strict=True):
+        assert_allclose(a, b, rtol=1e-12)
+
+
+def test_rank_deficient_data():
+    rng = np.random.default_rng(0)
+    Y = rng.normal(size=(20, 2)) @ rng.normal(size=(2, 6))
+    likelihood = LinearLikelihood(LINEAR, Y)
+    assert likelihood.basis.shape == (20, 2)
+    assert_allclose(likelihood.basis.T @ likelihood.basis, np.eye(2), atol=1e-12)
+    assert_allclose(likelihood.eigenvalues.sum(), np.vdot(Y, Y))
