@@ -3,7 +3,7 @@
 Units, frames and the meaning of every number are in ``_body_parts``.
 """
 
-from ._body_parts import BodyPlan, Leg, Sail, Spike, Stalk, Wing
+from gplvm.datasets._body_parts import BodyPlan, Leg, Sail, Spike, Stalk, Wing
 
 __all__ = ["BODY_PLANS"]
 

@@ -5,9 +5,9 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import Bunch, check_random_state, check_scalar
 
-from ._body_parts import POSE_RANGES
-from ._body_plans import BODY_PLANS
-from ._drawing import paint
+from gplvm.datasets._body_parts import POSE_RANGES
+from gplvm.datasets._body_plans import BODY_PLANS
+from gplvm.datasets._drawing import paint
 
 __all__ = ["make_creatures"]
 

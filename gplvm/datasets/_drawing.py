@@ -8,7 +8,7 @@ with y down.
 
 import numpy as np
 
-from ._skeleton import animal_layers, light_direction
+from gplvm.datasets._skeleton import animal_layers, light_direction
 
 __all__ = ["paint"]
 

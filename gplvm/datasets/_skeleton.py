@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ._body_parts import POSE_RANGES
+from gplvm.datasets._body_parts import POSE_RANGES
 
 __all__ = ["Chain", "Layer", "Membrane", "animal_layers", "light_direction"]
 

@@ -165,13 +165,12 @@ def test_shift_moves_the_animal(axis, name):
     assert difference.mean() < 0.1 * np.abs(here - there).max()
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Heading is left or right, nothing between.
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "heading"])
 def test_pictures_vary_smoothly_with_every_factor(name):
     target, pose = random_scene(14, seed=2)
     column = NAMES.index(name)
     low, high = POSE_RANGES[name]
-    if name == "heading":
-        pytest.skip("left or right, nothing between")
     pose[:, column] = 0.5 * (low + high)
     base = _draw(target, pose, 24)
     changes = []

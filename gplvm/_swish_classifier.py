@@ -1,0 +1,690 @@
+"""A classifier with one hidden swish layer, and a budget of parameters."""
+
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.callback import CallbackSupportMixin
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_is_fitted,
+    check_non_negative,
+    validate_data,
+)
+
+from gplvm._compat import Interval, StrOptions, _fit_context
+from gplvm._optimize import FitMonitor, minimize_lbfgs
+from gplvm._stochastic import Adam, Momentum, minimize_stochastic
+from gplvm.gradients.network import (
+    fold,
+    hidden_representation,
+    loss_buffers,
+    mean_and_scale,
+    n_network_parameters,
+    parameter_views,
+    standardized_loss_into,
+    two_layer_forward,
+    unfold,
+)
+
+_DEFAULT_SIZE = 64
+
+
+class SwishMLPClassifier(
+    ClassNamePrefixFeaturesOutMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
+):
+    """Neural network with one hidden layer of swish units, under a parameter budget.
+
+    A classifier in the manner of :class:`sklearn.neural_network.MLPClassifier`, and a
+    transformer: the hidden layer ``swish(W1 x + b1)`` is an embedding of the data in
+    which the classes are linearly separable, as far as the network separates them.
+
+    It minimises the mean cross-entropy plus
+    ``alpha / 2 * (s**2 * ||W1||^2 + ||W2||^2)``, where ``s`` is the features' common
+    standard deviation: the same function for a mini-batch, for all the data, and for
+    data in other units. (`MLPClassifier` divides `alpha` by the number of rows in the
+    batch, so that its penalty is weaker.)
+
+    Parameters
+    ----------
+    hidden_layer_size : int, default=None
+        The number of hidden units. None: the most that `max_parameters` allows, or 64
+        if that is None too.
+
+    max_parameters : int, default=None
+        The most weights and intercepts the network may have. With h hidden units, p
+        features and c classes there are ``h * (p + 1) + c * (h + 1)``. None sets no
+        limit.
+
+    solver : {"adam", "sgd", "lbfgs"}, default="adam"
+        Adam [1]_; gradient descent with a momentum of 0.9; or L-BFGS, which takes all
+        the rows at once, computes in double precision, and suits small data.
+
+    alpha : float, default=1e-4
+        Strength of the L2 penalty on the weights.
+
+    batch_size : int or "auto", default="auto"
+        Rows in a mini-batch; more than there are means all. "auto" is 200.
+
+    learning_rate_init : float, default=1e-3
+        The step size of "adam" and "sgd", constant through the fit.
+
+    max_iter : int, default=200
+        The number of epochs (iterations, for "lbfgs") at most.
+
+    early_stopping : bool, default=False
+        Whether to hold rows out, stratified by class, and to stop when the accuracy
+        on them no longer improves; the parameters of the best epoch are kept. Has no
+        effect for "lbfgs".
+
+    validation_fraction : float, default=0.1
+        The share of the rows that early stopping holds out.
+
+    n_iter_no_change : int, default=10
+        After this many epochs in a row without an improvement of `tol` the fit has
+        converged. Not used for "lbfgs".
+
+    tol : float, default=1e-4
+        By how much the loss (or the held-out accuracy) has to improve. "lbfgs" has
+        converged when an iteration lowers the loss by less, on average over five.
+
+    warm_start : bool, default=False
+        Whether `fit` starts from the parameters of the fit before.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial weights, the shuffling of the rows in each epoch, and
+        the rows held out.
+
+    verbose : bool or int, default=False
+        Whether `fit` prints the loss: every ten epochs if True, every epoch if 2.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+
+    coefs_ : list of two ndarrays
+        Weights of the hidden layer, of shape (n_features, n_hidden), and of the
+        output layer, of shape (n_hidden, n_classes).
+
+    intercepts_ : list of two ndarrays
+        Intercepts of the hidden layer, of shape (n_hidden,), and of the output layer,
+        of shape (n_classes,).
+
+    n_parameters_ : int
+        The number of all weights and intercepts.
+
+    loss_ : float
+        The loss in the last epoch.
+
+    best_loss_ : float or None
+        The lowest loss of an epoch; None with early stopping.
+
+    loss_curve_ : list of float
+        The loss of each epoch, averaged over its mini-batches. A warm start and
+        `partial_fit` continue it.
+
+    validation_scores_ : list of float or None
+        The held-out accuracy after each epoch; None without early stopping.
+
+    best_validation_score_ : float or None
+        The highest of these; None without early stopping.
+
+    n_iter_ : int
+        Epochs of the last fit.
+
+    t_ : int
+        Rows seen in training, each as often as it was seen.
+
+    n_features_in_ : int
+        Number of features seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit. Defined only when `X` has feature names
+        that are all strings.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPClassifier : Any number of layers, other activations.
+    gplvm.gradients.two_layer_loss : The loss, with its gradient.
+
+    Notes
+    -----
+    The network is trained as one that sees ``(x - mean) / s``, whose first layer is
+    then folded into weights for the data as they are: `X` is neither copied nor, if
+    sparse, filled. So the learning rate means the same whatever the units of the
+    data, and an offset does not slow the fit down. Features of very different
+    variances still want a :class:`~sklearn.preprocessing.StandardScaler`.
+
+    Hidden weights start from a normal distribution of variance ``1 / n_features`` and
+    intercepts from a uniform one over [-1, 1], on that scale; the output layer starts
+    at zero, so that the first predictions are all alike and none has to be unlearned.
+
+    The parameters kept are those after the epoch of the lowest loss, whatever ends
+    the fit, be it Ctrl-C.
+
+    References
+    ----------
+    .. [1] Kingma, D. P., & Ba, J. (2015). Adam: a method for stochastic
+           optimization. International Conference on Learning Representations.
+    .. [2] Ramachandran, P., Zoph, B., & Le, Q. V. (2017). Searching for activation
+           functions. arXiv:1710.05941.
+    .. [3] Elfwing, S., Uchibe, E., & Doya, K. (2018). Sigmoid-weighted linear units
+           for neural network function approximation in reinforcement learning.
+           Neural Networks, 107, 3-11.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from gplvm import SwishMLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, X_test, y, y_test = train_test_split(X, y, random_state=0)
+    >>> model = SwishMLPClassifier(max_parameters=2500, tol=1e-3, random_state=0)
+    >>> model.fit(X, y).n_parameters_
+    2485
+    >>> model.score(X_test, y_test) > 0.95
+    True
+    >>> model.transform(X_test).shape
+    (450, 33)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "hidden_layer_size": [Interval(Integral, 1, None, closed="left"), None],
+        "max_parameters": [Interval(Integral, 1, None, closed="left"), None],
+        "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_size=None,
+        *,
+        max_parameters=None,
+        solver="adam",
+        alpha=1e-4,
+        batch_size="auto",
+        learning_rate_init=1e-3,
+        max_iter=200,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        warm_start=False,
+        random_state=None,
+        verbose=False,
+    ):
+        self.hidden_layer_size = hidden_layer_size
+        self.max_parameters = max_parameters
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the network to data and their classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data; float32 stays float32, other types become float64.
+
+        y : array-like of shape (n_samples,)
+            Class labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss; a row of weight zero is left out.
+
+        Returns
+        -------
+        self : SwishMLPClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If no network, or not the one asked for, fits `max_parameters`; if a warm
+            start meets other classes or another hidden layer; if the loss diverges;
+            or if the data are invalid.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` is reached before convergence or Ctrl-C is pressed; the best
+            parameters so far are kept.
+        """
+        fresh = not (self.warm_start and hasattr(self, "coefs_"))
+        X, y, weight = self._validated(X, y, sample_weight, reset=fresh)
+        if fresh:
+            self.classes_ = np.unique(y)
+        labels, y = y, self._class_indices(y)
+        n_hidden = self._n_hidden(X.shape[1])
+        if not fresh and n_hidden != self._n_features_out:
+            raise ValueError(
+                f"warm_start goes on with {self._n_features_out} hidden units, but the "
+                f"parameters ask for {n_hidden}; set warm_start=False."
+            )
+        self._random_state = check_random_state(self.random_state)
+        monitor = FitMonitor(
+            self,
+            X,
+            labels,
+            max_iter=self.max_iter,
+            metadata={"sample_weight": sample_weight},
+        )
+        X, y, weight, held_out = self._split(X, y, weight)
+        dtype = X.dtype
+        if self.solver == "lbfgs":
+            X = X.astype(np.float64, copy=False)
+        self._standard = mean_and_scale(X, weight)
+        x = self._start(n_hidden, X.dtype) if fresh else self._resume(X.dtype)
+        objective = self._objective(x, X, y, weight)
+
+        if self.solver == "lbfgs":
+            self._optimizer = None
+
+            def full_objective(point):
+                x[...] = point
+                loss, gradient = objective(slice(None))
+                return loss, gradient.copy()
+
+            best = minimize_lbfgs(
+                full_objective,
+                x,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                on_iteration=lambda point, loss: monitor.iteration(
+                    loss, lambda: self._layers(point, dtype)
+                ),
+                name=type(self).__name__,
+            )
+        else:
+            self._optimizer = self._new_optimizer(x)
+            best = minimize_stochastic(
+                objective,
+                x,
+                self._optimizer,
+                n_samples=y.size,
+                batch_size=self._batch_size(y.size),
+                max_iter=self.max_iter,
+                random_state=self._random_state,
+                tol=self.tol,
+                n_iter_no_change=self.n_iter_no_change,
+                score=held_out and (lambda: self._held_out_score(x, *held_out)),
+                on_epoch=lambda loss: monitor.iteration(
+                    loss, lambda: self._layers(x, dtype)
+                ),
+                name=type(self).__name__,
+            )
+        self._finish(best, dtype, fresh, y.size)
+        monitor.close()
+        return self
+
+    @available_if(lambda self: self.solver != "lbfgs")
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch over the given rows.
+
+        The first call also fixes the classes, the size of the network, and the mean
+        and scale in which it is trained, so that its rows should resemble the rest.
+        The optimizer's moments are kept from call to call.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+
+        y : array-like of shape (n_samples,)
+            Class labels.
+
+        classes : array-like of shape (n_classes,), default=None
+            All the classes there will be. Required in the first call.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss; a row of weight zero is left out.
+
+        Returns
+        -------
+        self : SwishMLPClassifier
+            The classifier after the epoch.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing in the first call or changed later, `y` has others,
+            or early stopping is on.
+        """
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        fresh = not hasattr(self, "coefs_")
+        if fresh and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        X, y, weight = self._validated(X, y, sample_weight, reset=fresh)
+        if classes is not None:
+            classes = np.unique(classes)
+            if fresh:
+                self.classes_ = classes
+            elif not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes={classes} differs from that of the first call, "
+                    f"{self.classes_}."
+                )
+        y = self._class_indices(y)
+        X, y, weight = _weighted_rows(X, y, weight)
+        if fresh:
+            self._random_state = check_random_state(self.random_state)
+            self._standard = mean_and_scale(X, weight)
+            x = self._start(self._n_hidden(X.shape[1]), X.dtype)
+        else:
+            X = X.astype(self.coefs_[0].dtype, copy=False)
+            x = self._resume(X.dtype)
+        if getattr(self, "_optimizer", None) is None:
+            self._optimizer = self._new_optimizer(x)
+        best = minimize_stochastic(
+            self._objective(x, X, y, weight),
+            x,
+            self._optimizer,
+            n_samples=y.size,
+            batch_size=self._batch_size(y.size),
+            max_iter=1,
+            random_state=self._random_state,
+            name=type(self).__name__,
+        )
+        self._finish(best, X.dtype, fresh, y.size)
+        return self
+
+    def predict(self, X):
+        """The most probable class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class labels.
+        """
+        columns = self._logits(X).argmax(axis=1)
+        return self.classes_[columns]
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; each row sums to 1.
+        """
+        return softmax(self._logits(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; finite even where the probability underflows.
+        """
+        return log_softmax(self._logits(X), axis=1)
+
+    def transform(self, X):
+        """The hidden representation ``swish(W1 x + b1)`` of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        hidden : ndarray of shape (n_samples, n_hidden)
+            The activations of the hidden units.
+        """
+        X = self._validated_new(X)
+        return hidden_representation(self.coefs_[0].T, self.intercepts_[0], X)
+
+    @property
+    def _n_features_out(self):
+        return self.coefs_[0].shape[1]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _validated(self, X, y, sample_weight, *, reset):
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            reset=reset,
+        )
+        check_classification_targets(y)
+        if sample_weight is None:
+            return X, y, None
+        weight = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        )
+        if weight.ndim == 0:
+            weight = np.full(y.shape, weight)
+        if weight.shape != y.shape:
+            raise ValueError(
+                f"sample_weight must have shape {y.shape}, got shape {weight.shape}."
+            )
+        check_non_negative(weight, "SwishMLPClassifier (sample_weight)")
+        if not weight.any():
+            raise ValueError("sample_weight is zero for every row.")
+        return X, y, weight
+
+    def _validated_new(self, X):
+        check_is_fitted(self)
+        return validate_data(
+            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
+        )
+
+    def _logits(self, X):
+        X = self._validated_new(X)
+        (W1, W2), (b1, b2) = (coef.T for coef in self.coefs_), self.intercepts_
+        return two_layer_forward(W1, b1, W2, b2, X)[1]
+
+    def _class_indices(self, y):
+        unknown = np.setdiff1d(y, self.classes_)
+        if unknown.size:
+            raise ValueError(
+                f"y has the classes {unknown}, which are not among those seen first, "
+                f"{self.classes_}."
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _n_hidden(self, n_features):
+        """The hidden layer's size, or an error that shows why there is none."""
+        size, budget, c = (
+            self.hidden_layer_size,
+            self.max_parameters,
+            len(self.classes_),
+        )
+        if budget is None:
+            return _DEFAULT_SIZE if size is None else size
+
+        def needs(h):
+            return (
+                f"{h} hidden unit{'s' * (h > 1)} on {n_features} features and {c} "
+                f"classes {'need' if h > 1 else 'needs'} {h} * ({n_features} + 1) + "
+                f"{c} * ({h} + 1) = {n_network_parameters(n_features, h, c)} parameters"
+            )
+
+        per_unit = n_features + 1 + c  # each unit's share; c intercepts remain
+        widest = (budget - c) // per_unit
+        if widest < 1:
+            raise ValueError(
+                f"No network fits max_parameters={budget}: {needs(1)}. Raise "
+                "max_parameters or reduce the number of features."
+            )
+        if size is None:
+            return widest
+        if size > widest:
+            raise ValueError(
+                f"hidden_layer_size={size} is over max_parameters={budget}: "
+                f"{needs(size)}. The widest that fits is {widest}."
+            )
+        return size
+
+    def _split(self, X, y, weight):
+        """Rows to train on, and those held out for early stopping (or None)."""
+        X, y, weight = _weighted_rows(X, y, weight)
+        if not self.early_stopping or self.solver == "lbfgs":
+            return X, y, weight, None
+        train, test = train_test_split(
+            np.arange(y.size),
+            test_size=self.validation_fraction,
+            stratify=y,
+            random_state=self._random_state,
+        )
+        parts = [None if weight is None else weight[rows] for rows in (train, test)]
+        return X[train], y[train], parts[0], (X[test], y[test], parts[1])
+
+    def _start(self, n_hidden, dtype):
+        """Initial parameters of the network on standardized data, one flat vector."""
+        shape = self.n_features_in_, n_hidden, len(self.classes_)
+        x = np.zeros(n_network_parameters(*shape), dtype=dtype)
+        V, c, _, _ = parameter_views(x, *shape)
+        V[...] = self._random_state.normal(size=V.shape) / np.sqrt(V.shape[1])
+        c[...] = self._random_state.uniform(-1.0, 1.0, size=c.shape)
+        return x
+
+    def _resume(self, dtype):
+        """The fitted parameters, as a flat vector for the network on such data."""
+        (W1, W2), (b1, b2) = (coef.T for coef in self.coefs_), self.intercepts_
+        V, c = unfold(W1, b1, self._standard)
+        parts = [V, c, W2, b2]
+        return np.concatenate([part.ravel() for part in parts]).astype(dtype)
+
+    def _views(self, x):
+        c = len(self.classes_)
+        n_hidden = (x.size - c) // (self.n_features_in_ + 1 + c)
+        return parameter_views(x, self.n_features_in_, n_hidden, c)
+
+    def _layers(self, x, dtype):
+        """`coefs_` and `intercepts_` for the data as they are."""
+        V, c, W2, b2 = self._views(x)
+        W1, b1 = fold(V, c, self._standard)
+        coefs = [W1.astype(dtype).T, W2.astype(dtype).T]
+        return {"coefs_": coefs, "intercepts_": [b1.astype(dtype), b2.astype(dtype)]}
+
+    def _new_optimizer(self, x):
+        rule = Adam if self.solver == "adam" else Momentum
+        return rule(x, self.learning_rate_init)
+
+    def _batch_size(self, n_samples):
+        return min(200 if self.batch_size == "auto" else self.batch_size, n_samples)
+
+    def _objective(self, x, X, y, weight):
+        """The loss on some rows, and its gradient, as a function of them at `x`."""
+        parameters, gradient = self._views(x), np.empty_like(x)
+        gradients = self._views(gradient)
+        folded = [np.empty_like(array) for array in parameters[:2]]
+        n_classes, n_hidden = parameters[2].shape
+        most = y.size if self.solver == "lbfgs" else self._batch_size(y.size)
+        buffers = loss_buffers(most, n_hidden, n_classes, x.dtype)
+        if weight is not None:
+            weight = (weight / weight.mean()).astype(x.dtype)
+
+        def objective(rows):
+            labels = y[rows]
+            w = 1.0 / labels.size
+            loss = standardized_loss_into(
+                parameters,
+                gradients,
+                X[rows],
+                labels,
+                w if weight is None else w * weight[rows],
+                self.alpha,
+                self._standard,
+                buffers,
+                folded,
+            )
+            return loss, gradient
+
+        return objective
+
+    def _held_out_score(self, x, X, y, weight):
+        V, c, W2, b2 = self._views(x)
+        W1, b1 = fold(V, c, self._standard)
+        predicted = two_layer_forward(W1, b1, W2, b2, X)[1].argmax(axis=1)
+        return float(accuracy_score(y, predicted, sample_weight=weight))
+
+    def _finish(self, best, dtype, fresh, n_rows):
+        """Set the fitted attributes from where a walk ended."""
+        for name, value in self._layers(best.x, dtype).items():
+            setattr(self, name, value)
+        self.n_parameters_ = best.x.size
+        self.n_iter_ = best.n_iter
+        self.t_ = (0 if fresh else self.t_) + best.n_iter * n_rows
+        self.loss_curve_ = ([] if fresh else self.loss_curve_) + best.loss_curve
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
+        self.best_loss_ = min(self.loss_curve_, default=np.inf)
+        self.validation_scores_ = self.best_validation_score_ = None
+        if self.early_stopping and self.solver != "lbfgs":
+            self.best_loss_ = None
+            self.validation_scores_ = best.scores
+            self.best_validation_score_ = max(best.scores, default=None)
+
+
+def _weighted_rows(X, y, weight):
+    """The rows whose weight is not zero."""
+    if weight is None or weight.all():
+        return X, y, weight
+    rows = np.flatnonzero(weight)
+    return X[rows], y[rows], weight[rows]
