@@ -10,10 +10,12 @@ import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm import _linalg, kernels
+from gplvm._parallel import map_blocks, row_blocks
 from gplvm.gradients.gaussian_process import (
-    gp_log_likelihood,
+    dense_gradient_block,
     gplvm_log_likelihood,
     spectral_gplvm_log_likelihood,
+    triangular_gp_log_likelihood,
 )
 from gplvm.gradients.prediction import predictive_log_density, predictive_moments
 
@@ -103,38 +105,79 @@ class DenseLikelihood:
         return self.log_likelihood(coordinates, theta, eval_gradient=True)
 
     def log_likelihood(self, embedding, theta, *, eval_gradient=False):
-        """log p(Y | X, theta), with theta ending in the log noise variance."""
-        K, pullback, noise_variance = self._covariance(embedding, theta)
-        n_features = self.Y.shape[1]
-        if not eval_gradient:
-            return gp_log_likelihood(K, self._factor, n_features=n_features)
-        value, dL_dK = gp_log_likelihood(
-            K, self._factor, n_features=n_features, eval_gradient=True
+        """log p(Y | X, theta), with theta ending in the log noise variance.
+
+        One triangle of one matrix holds K, its factor and its inverse in turn. K is
+        made by blocks of rows, and made again for its pullback: in cache, that costs
+        less than to keep what the pullback needs.
+        """
+        kernel = self.kernel.clone_with_theta(theta[:-1])
+        noise_variance = float(np.exp(theta[-1]))
+        n_samples, n_features = self.Y.shape
+        blocks = row_blocks(n_samples)
+
+        def make_covariance():
+            K = np.empty((n_samples, n_samples))
+
+            def write(rows):
+                X, X_before = embedding[rows], embedding[: rows.start]
+                if rows.start:
+                    K[rows, : rows.start] = kernels.matrix(kernel, X, X_before)
+                corner = kernels.matrix(kernel, X)
+                K[rows, rows] = corner + noise_variance * np.eye(len(X))
+
+            map_blocks(write, blocks)
+            return K
+
+        value, weights, K_inv = triangular_gp_log_likelihood(
+            make_covariance, self._factor, n_features
         )
-        dL_dtheta, dL_dX = pullback(dL_dK)
-        # K holds noise * I: dK/dlog noise = noise * I.
-        dL_dlog_noise = noise_variance * np.trace(dL_dK)
-        return value, {"embedding": dL_dX, "theta": np.append(dL_dtheta, dL_dlog_noise)}
+        if not eval_gradient:
+            return value
+
+        def dL_dK(rows, columns, K_inv_block):
+            return dense_gradient_block(
+                weights[rows], weights[columns], K_inv_block, n_features
+            )
+
+        def pull(rows):
+            G = dL_dK(rows, rows, _linalg.symmetrize(K_inv[rows, rows]))
+            _, pullback = kernels.evaluate(kernel, embedding[rows])
+            dtheta, dX = pullback(G)
+            dlog_noise = noise_variance * np.trace(G)
+            before = slice(0, rows.start)
+            dX_before = 0.0
+            if rows.start:
+                # A block below the diagonal stands for its mirror image too.
+                G = 2.0 * dL_dK(rows, before, K_inv[rows, before])
+                _, pullback = kernels.evaluate(
+                    kernel, embedding[rows], embedding[before]
+                )
+                dtheta_before, dX_rows, dX_before = pullback(G)
+                dtheta, dX = dtheta + dtheta_before, dX + dX_rows
+            return np.append(dtheta, dlog_noise), dX, dX_before
+
+        dL_dtheta, dL_dX = np.zeros(len(theta)), np.zeros(embedding.shape)
+        for rows, parts in zip(blocks, map_blocks(pull, blocks), strict=True):
+            dtheta, dX, dX_before = parts
+            dL_dtheta += dtheta
+            dL_dX[rows] += dX
+            dL_dX[: rows.start] += dX_before
+        return value, {"embedding": dL_dX, "theta": dL_dtheta}
 
     def posterior(self, embedding, theta):
         """W = K^-1 Y, P = K^-1."""
-        K, _, noise_variance = self._covariance(embedding, theta)
+        kernel = self.kernel.clone_with_theta(theta[:-1])
+        noise_variance = float(np.exp(theta[-1]))
+        K = kernels.matrix(kernel, embedding) + noise_variance * np.eye(len(embedding))
         L = _linalg.cholesky(K)
         return Posterior(
-            kernel=self.kernel.clone_with_theta(theta[:-1]),
+            kernel=kernel,
             inputs=embedding,
             weights=_linalg.solve(L, self.Y),
             reduction=_linalg.inverse(L),
             noise_variance=noise_variance,
         )
-
-    def _covariance(self, embedding, theta):
-        kernel = self.kernel.clone_with_theta(theta[:-1])
-        noise_variance = float(np.exp(theta[-1]))
-        K, pullback = kernels.evaluate(kernel, embedding)
-        K = np.array(K)
-        K.flat[:: K.shape[0] + 1] += noise_variance
-        return K, pullback, noise_variance
 
 
 class LinearLikelihood:

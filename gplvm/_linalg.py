@@ -1,7 +1,8 @@
-"""Cholesky factors that do not give up, log-determinants, solves and inverses.
+"""Cholesky factors in place on one triangle, and what is computed from them.
 
-LAPACK works on columns and numpy on rows: a symmetric matrix is its own transpose,
-so handing LAPACK the transpose of a C-ordered matrix costs no copy.
+LAPACK works on columns and numpy on rows. The lower triangle of a C-ordered matrix is
+the upper triangle of its transpose, which LAPACK takes without a copy: ``K = L L'`` in
+our rows is ``K = U' U`` in its columns.
 """
 
 import warnings
@@ -9,7 +10,7 @@ import warnings
 import numpy as np
 from scipy.linalg import lapack
 
-JITTER_LADDER = tuple(10.0**power for power in range(-10, -3))
+JITTER_LADDER = (0.0, *(10.0**power for power in range(-10, -3)))
 
 
 class NotPositiveDefiniteError(np.linalg.LinAlgError):
@@ -22,45 +23,46 @@ def cholesky(K):
     Parameters
     ----------
     K : ndarray of shape (n, n)
-        Symmetric positive (semi-)definite matrix.
+        Symmetric positive (semi-)definite matrix; its lower triangle is read.
 
     Returns
     -------
-    L : ndarray of shape (n, n), Fortran-ordered
-        ``L @ L.T`` equals `K` plus jitter; the upper triangle is zero.
+    L : ndarray of shape (n, n), C-ordered
+        ``L @ L.T`` equals `K` plus jitter; the strict upper triangle is arbitrary.
 
     Raises
     ------
     NotPositiveDefiniteError
         If a jitter of 1e-4 times the mean of the diagonal does not suffice.
     """
-    factor, info = lapack.dpotrf(K.T, lower=1, clean=1)
-    if info == 0:
-        return factor
-    scale = np.mean(np.diagonal(K))
+    return cholesky_of(lambda: np.array(K, dtype=float, order="C"))
+
+
+def cholesky_of(make):
+    """`cholesky` of the matrix that ``make()`` writes anew, in that matrix's memory."""
+    scale = None
     for relative_jitter in JITTER_LADDER:
-        if not np.isfinite(scale) or scale <= 0:
-            break
-        jittered = K.copy()
-        jittered.flat[:: K.shape[0] + 1] += relative_jitter * scale
-        factor, info = lapack.dpotrf(jittered.T, lower=1, clean=1, overwrite_a=True)
+        K = make()
+        if relative_jitter:
+            scale = np.mean(np.diagonal(K))
+            if not np.isfinite(scale) or scale <= 0:
+                break
+            K.flat[:: K.shape[0] + 1] += relative_jitter * scale
+        factor, info = lapack.dpotrf(K.T, lower=0, clean=0, overwrite_a=1)
         if info == 0:
-            warnings.warn(
-                "A covariance matrix was numerically singular; "
-                f"{relative_jitter:.0e} of its mean diagonal was added. A larger "
-                "noise_variance avoids this.",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-            return factor
-    raise NotPositiveDefiniteError(_indefinite_message(K.shape[0]))
-
-
-def _indefinite_message(n):
-    return (
-        f"A covariance matrix of {n} rows is not positive definite, not even with "
-        f"{JITTER_LADDER[-1]:.0e} of its mean diagonal added. Scale the data to unit "
-        "variance, raise noise_variance, or use a smoother kernel."
+            if relative_jitter:
+                warnings.warn(
+                    "A covariance matrix was numerically singular; "
+                    f"{relative_jitter:.0e} of its mean diagonal was added. A larger "
+                    "noise_variance avoids this.",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+            return factor.T
+    raise NotPositiveDefiniteError(
+        f"A covariance matrix of {K.shape[0]} rows is not positive definite, not even "
+        f"with {JITTER_LADDER[-1]:.0e} of its mean diagonal added. Scale the data to "
+        "unit variance, raise noise_variance, or use a smoother kernel."
     )
 
 
@@ -71,21 +73,26 @@ def log_determinant(L):
 
 def solve(L, B):
     """``(L L')^-1 B`` for a Cholesky factor `L` (n, n) and `B` (n, k)."""
-    solution, info = lapack.dpotrs(L, B, lower=1)
-    if info != 0:  # pragma: no cover - only malformed arguments lead here
-        raise ValueError(f"dpotrs refused its argument {-info}")
+    solution, _ = lapack.dpotrs(L.T, B, lower=0)
     return solution
 
 
-def inverse(L, *, overwrite=False):
+def inverse(L):
     """``(L L')^-1``, whole and symmetric, from a lower Cholesky factor `L`."""
-    lower, info = lapack.dpotri(L, lower=1, overwrite_c=overwrite)
+    return symmetrize(inverse_in_place(L.copy()))
+
+
+def inverse_in_place(L):
+    """The lower triangle of ``(L L')^-1``, in the memory of the factor `L`."""
+    triangle, info = lapack.dpotri(L.T, lower=0, overwrite_c=1)
     if info != 0:
-        raise NotPositiveDefiniteError(_indefinite_message(L.shape[0]))
-    return symmetrize_from_lower(lower)
+        raise NotPositiveDefiniteError(
+            f"A Cholesky factor of {L.shape[0]} rows has a zero on its diagonal."
+        )
+    return triangle.T
 
 
-def symmetrize_from_lower(A, block=256):
+def symmetrize(A, block=128):
     """Copy the strict lower triangle of `A` to the upper one, in place.
 
     Block by block, since a transposed copy of a whole matrix misses the cache.

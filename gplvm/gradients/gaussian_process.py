@@ -70,22 +70,64 @@ def gp_log_likelihood(K, Y, *, n_features=None, eval_gradient=False):
             f"{(n_samples, n_samples)}"
         )
     L = _linalg.cholesky(K)
-    K_inv_Y = _linalg.solve(L, Y)
-    value = -0.5 * (
-        n_samples * n_features * LOG_2_PI
-        + n_features * _linalg.log_determinant(L)
-        + np.vdot(Y, K_inv_Y)
-    )
+    value, weights = _value_and_weights(L, Y, n_features)
     if not eval_gradient:
-        return float(value)
+        return value
+    K_inv = _linalg.inverse(L)
+    return value, dense_gradient_block(weights, weights, K_inv, n_features)
+
+
+def triangular_gp_log_likelihood(make_covariance, Y, n_features):
+    """`gp_log_likelihood` in the memory of one matrix, of which one triangle is used.
+
+    Parameters
+    ----------
+    make_covariance : callable
+        Returns a C-ordered matrix with the covariance in its lower triangle, whose
+        memory is taken over. It is called again if jitter is needed.
+
+    Y : ndarray of shape (n_samples, r)
+        Data or a factor of them.
+
+    n_features : int
+        D.
+
+    Returns
+    -------
+    value : float
+        L, in nats.
+
+    weights : ndarray of shape (n_samples, r)
+        K^-1 Y.
+
+    K_inv : ndarray of shape (n_samples, n_samples)
+        K^-1 in the lower triangle; the rest is arbitrary. `dense_gradient_block`
+        turns any part of it into that part of dL/dK.
+    """
+    L = _linalg.cholesky_of(make_covariance)
+    value, weights = _value_and_weights(L, Y, n_features)
+    return value, weights, _linalg.inverse_in_place(L)
+
+
+def _value_and_weights(L, Y, n_features):
+    weights = _linalg.solve(L, Y)
+    value = -0.5 * (
+        L.shape[0] * n_features * LOG_2_PI
+        + n_features * _linalg.log_determinant(L)
+        + np.vdot(Y, weights)
+    )
+    return float(value), weights
+
+
+def dense_gradient_block(weights_rows, weights_columns, K_inv, n_features):
+    """A block of dL/dK, from its rows and columns of K^-1 Y and the block of K^-1."""
     # d log|K| = tr(K^-1 dK) and d K^-1 = -K^-1 dK K^-1, so
     # dL = -(D/2) tr(K^-1 dK) + tr(K^-1 Y Y' K^-1 dK) / 2, that is
     # dL/dK = (K^-1 Y Y' K^-1 - D K^-1) / 2.
-    gradient = _linalg.inverse(L, overwrite=True)
-    gradient *= -n_features
-    gradient += K_inv_Y @ K_inv_Y.T
-    gradient *= 0.5
-    return float(value), gradient
+    block = weights_rows @ weights_columns.T
+    block -= n_features * K_inv
+    block *= 0.5
+    return block
 
 
 def gplvm_log_determinant_term(X, alpha, beta, n_features, *, eval_gradient=False):

@@ -3,8 +3,8 @@
 The only room that imports matplotlib.
 """
 
-from ._latent_space import LatentSpaceDisplay
-from ._loss_curve import LossCurveDisplay
-from ._reconstruction import ReconstructionDisplay
+from gplvm.plotting._latent_space import LatentSpaceDisplay
+from gplvm.plotting._loss_curve import LossCurveDisplay
+from gplvm.plotting._reconstruction import ReconstructionDisplay
 
 __all__ = ["LatentSpaceDisplay", "LossCurveDisplay", "ReconstructionDisplay"]

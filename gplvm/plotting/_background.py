@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 
-from ._style import FRAME, INK, font_size, merged
+from gplvm.plotting._style import FRAME, INK, font_size, merged
 
 _CHUNK = 512  # latent positions decoded at once: bounds memory for wide images
 _WHITE_TO_GREY = ("#FFFFFF", "#F1F2F6", "#DFE2EA", "#C9CDDA", "#B4B9C9")

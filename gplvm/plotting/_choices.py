@@ -5,8 +5,8 @@ import numbers
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._inputs import as_images
-from ._points import plane_ratio, strip_ratio
+from gplvm.plotting._inputs import as_images
+from gplvm.plotting._points import plane_ratio, strip_ratio
 
 MAX_THUMBNAILS = 21
 

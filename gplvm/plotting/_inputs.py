@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._style import class_styles
+from gplvm.plotting._style import class_styles
 
 _SMALLEST_SIDE = 8  # below it, a square number of columns is more likely a table
 

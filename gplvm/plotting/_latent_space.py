@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ._background import (
+from gplvm.plotting._background import (
     draw_background,
     draw_colorbar,
     evaluate_std,
     latent_limits,
     predicts_std,
 )
-from ._choices import (
+from gplvm.plotting._choices import (
     axes_size,
     check_resolution,
     check_thumbnails,
@@ -17,7 +17,7 @@ from ._choices import (
     leading_dimensions,
     thumbnail_side,
 )
-from ._inputs import (
+from gplvm.plotting._inputs import (
     as_classes,
     as_images,
     as_matrix,
@@ -27,14 +27,14 @@ from ._inputs import (
     flat_rows,
     guess_images,
 )
-from ._points import (
+from gplvm.plotting._points import (
     draw_points,
     dress_plane,
     dress_strip,
     legend_handles,
     strip_points,
 )
-from ._style import (
+from gplvm.plotting._style import (
     axes_inches,
     fit_figure,
     make_room,
@@ -42,7 +42,7 @@ from ._style import (
     outside_legend,
     own_axes,
 )
-from ._thumbnails import draw_thumbnails
+from gplvm.plotting._thumbnails import draw_thumbnails
 
 
 class LatentSpaceDisplay:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ._inputs import check_estimator_like, check_mapping, name_estimators
-from ._style import (
+from gplvm.plotting._inputs import check_estimator_like, check_mapping, name_estimators
+from gplvm.plotting._style import (
     fit_figure,
     line_styles,
     make_room,

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._style import FRAME, INK, MISSING, axes_inches, font_size
+from gplvm.plotting._style import FRAME, INK, MISSING, axes_inches, font_size
 
 _GAP = 0.06  # between images, in widths of a cell
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._style import (
+from gplvm.plotting._style import (
     PALETTE,
     axes_inches,
     font_size,
@@ -11,7 +11,7 @@ from ._style import (
     merged,
     plain_axes,
 )
-from ._thumbnails import Plane
+from gplvm.plotting._thumbnails import Plane
 
 _CROWD = 2000  # points from which on they are small, translucent and rasterized
 _BAND = 1.3  # height of a strip's band of images, in their sides

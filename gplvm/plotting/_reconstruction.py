@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ._background import predicts_std
-from ._choices import choose_rows
-from ._inputs import (
+from gplvm.plotting._background import predicts_std
+from gplvm.plotting._choices import choose_rows
+from gplvm.plotting._inputs import (
     as_classes,
     as_images,
     by_name,
@@ -14,8 +14,8 @@ from ._inputs import (
     image_errors,
     name_estimators,
 )
-from ._mosaic import Row, column_names, draw_mosaic
-from ._style import fit_figure, make_room, merged, own_axes
+from gplvm.plotting._mosaic import Row, column_names, draw_mosaic
+from gplvm.plotting._style import fit_figure, make_room, merged, own_axes
 
 _RESIDUALS = ("auto", "difference", "std", None)
 

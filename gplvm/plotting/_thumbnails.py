@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._style import FRAME, INK
+from gplvm.plotting._style import FRAME, INK
 
 # Candidate places around a point, in image sides: on it, or next to it with a line
 # that leads to it.

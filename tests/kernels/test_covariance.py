@@ -149,7 +149,7 @@ class _Unknown(sk.RBF):
     ids=lambda kernel: type(kernel).__name__,
 )
 def test_unsupported_kernels_are_named(kernel):
-    with pytest.raises(NotImplementedError, match="Supported kernels are .*RBF"):
+    with pytest.raises(NotImplementedError, match=r"Supported kernels are .*RBF"):
         kernels.check_kernel(kernel, 2)
 
 

@@ -1,0 +1,41 @@
+"""Blocks of rows on threads, with BLAS at one thread inside them.
+
+numpy and BLAS release the interpreter's lock, so threads share the arrays and use all
+the cores; for the thin matrices of a block that beats BLAS's own threads.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+# Rows of a block: with a thousand columns it stays in a core's cache.
+BLOCK_ROWS = 128
+
+
+@cache
+def _blas():
+    return ThreadpoolController().select(user_api="blas")
+
+
+def n_threads():
+    """As many threads as BLAS would use, which is where users set their limit."""
+    return max((library.num_threads for library in _blas().lib_controllers), default=1)
+
+
+def row_blocks(n_rows, size=BLOCK_ROWS):
+    """Slices that cover `n_rows` rows."""
+    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+def map_blocks(function, blocks):
+    """``[function(block) for block in blocks]``, in that order, on threads.
+
+    The order of the results, and so of any sum over them, does not depend on the
+    number of threads.
+    """
+    workers = min(n_threads(), len(blocks))
+    if workers <= 1:
+        return [function(block) for block in blocks]
+    with _blas().limit(limits=1), ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, blocks))
