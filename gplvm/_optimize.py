@@ -16,6 +16,13 @@ from sklearn.exceptions import ConvergenceWarning
 # over this many: L-BFGS often takes one short step on a long way down.
 _WINDOW = 5
 
+# Iterations before the scaling is first renewed; each leg after it is twice as long.
+_FIRST_LEG = 5
+
+# A gradient below this, relative to the value, is about the square root of rounding.
+_FLAT = 1e-6
+_FRESH_FLAT = 1e-4
+
 
 class Packing:
     """Named arrays as one flat float64 vector, and back.
@@ -29,7 +36,7 @@ class Packing:
     def __init__(self, **arrays):
         self.shapes = {name: np.shape(array) for name, array in arrays.items()}
         sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
-        self._stops = np.cumsum(sizes)
+        self._stops = np.cumsum([0, *sizes])
 
     def pack(self, **arrays):
         """One vector from arrays of the remembered names, in their order."""
@@ -38,10 +45,11 @@ class Packing:
 
     def unpack(self, vector):
         """Views into `vector`, by name."""
-        parts = np.split(vector, self._stops[:-1])
         return {
-            name: part.reshape(shape)
-            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+            name: vector[start:stop].reshape(shape)
+            for (name, shape), start, stop in zip(
+                self.shapes.items(), self._stops[:-1], self._stops[1:], strict=True
+            )
         }
 
 
@@ -109,7 +117,15 @@ class FitMonitor:
 
 
 def minimize_lbfgs(
-    objective, x0, *, bounds=None, max_iter=1000, tol=1e-8, on_iteration=None, name=""
+    objective,
+    x0,
+    *,
+    bounds=None,
+    max_iter=1000,
+    tol=1e-8,
+    on_iteration=None,
+    renew=None,
+    name="",
 ):
     """Minimise a function with its gradient by L-BFGS-B, keeping the best point.
 
@@ -134,7 +150,13 @@ def minimize_lbfgs(
 
     on_iteration : callable, default=None
         ``on_iteration(x, value) -> bool``, called after each iteration with a copy of
-        the iterate; True ends the walk.
+        the iterate; True, or a StopIteration, ends the walk.
+
+    renew : callable, default=None
+        ``renew(x) -> x``, another vector of the same objective value whose
+        neighbourhood is better scaled, where the parametrisation leaves a choice. It
+        is applied before the first iteration and after 5, 15, 35, ... of them, each
+        time with a fresh model of the curvature.
 
     name : str, default=""
         The estimator's name, for the warnings.
@@ -150,12 +172,15 @@ def minimize_lbfgs(
         If `max_iter` is reached, the line search fails, or Ctrl-C is pressed.
     """
     best = Minimum(x=np.array(x0, dtype=float), fun=np.inf)
-    walk = _Walk(objective, best, tol=tol, on_iteration=on_iteration)
     if bounds is not None:
         best.x = np.clip(best.x, bounds[:, 0], bounds[:, 1])
+    walk = _Walk(objective, best, bounds=bounds, tol=tol, on_iteration=on_iteration)
+    leg = max_iter if renew is None else _FIRST_LEG
     try:
         while True:
             iterations_before, fun_before = best.n_iter, best.fun
+            if renew is not None:
+                best.x = np.array(renew(best.x), dtype=float)
             result = optimize.minimize(
                 walk.evaluate,
                 best.x,
@@ -164,7 +189,7 @@ def minimize_lbfgs(
                 bounds=bounds,
                 callback=walk.accept,
                 options={
-                    "maxiter": max(max_iter - best.n_iter, 0),
+                    "maxiter": min(max(max_iter - best.n_iter, 0), leg),
                     "maxfun": 20 * max_iter + 100,
                     "maxcor": 20,
                     "maxls": 30,
@@ -172,11 +197,14 @@ def minimize_lbfgs(
                     "gtol": 1e-14,
                 },
             )
-            # A failed line search mostly means a stale model of the curvature: start
-            # again from the best point, as long as that helps.
-            stale = result.status == 2 and best.n_iter > iterations_before
-            if not (stale and best.fun < fun_before and best.n_iter < max_iter):
+            # A line search that fails (status 2), or ends where it began (0), mostly
+            # means a stale model of the curvature: start again from the best point, as
+            # long as that helps.
+            stale = result.status in (0, 2) and best.n_iter > iterations_before
+            going_on = (stale or renew is not None) and best.fun < fun_before
+            if walk.stopped or not going_on or best.n_iter >= max_iter:
                 break
+            leg *= 2
     except KeyboardInterrupt:
         best.message = "interrupted"
         warnings.warn(
@@ -187,10 +215,14 @@ def minimize_lbfgs(
         )
         return best
 
-    best.message = str(result.message)
-    # No downhill step at all in double precision: the point is as good as converged.
-    exhausted = result.status == 2 and best.n_iter > 0 and walk.slow(1e3 * tol)
-    best.converged = walk.stopped or result.status == 0 or exhausted
+    best.message = str(result.message).rstrip(" .:")
+    # No downhill step at all in double precision: the point is as good as converged. A
+    # fresh walk that finds none excuses a gradient that cancellation has left inexact.
+    ended_early = result.status in (0, 2) or best.n_iter < max_iter
+    fresh_and_stuck = iterations_before > 0 and best.fun >= fun_before
+    flat = walk.flat(_FRESH_FLAT if fresh_and_stuck else _FLAT)
+    exhausted = ended_early and (walk.slow(1e3 * tol) or flat)
+    best.converged = walk.stopped or exhausted
     if not best.converged:
         reached = best.n_iter >= max_iter
         warnings.warn(
@@ -210,11 +242,13 @@ def minimize_lbfgs(
 class _Walk:
     """One L-BFGS walk's evaluations and accepted iterations."""
 
-    def __init__(self, objective, best, *, tol, on_iteration):
+    def __init__(self, objective, best, *, bounds, tol, on_iteration):
         self._objective = objective
         self._best = best
         self._tol = tol
         self._on_iteration = on_iteration
+        self._bounds = bounds
+        self._steepness = np.inf
         self.stopped = False
 
     def evaluate(self, x):
@@ -237,19 +271,37 @@ class _Walk:
         if value < best.fun:
             best.x = x.copy()  # scipy reuses the memory of x
             best.fun = float(value)
+            self._steepness = self._projected(gradient) / max(1.0, abs(value))
         return value, gradient
 
     def accept(self, intermediate_result):
         best = self._best
         best.n_iter += 1
         best.loss_curve.append(float(intermediate_result.fun))
-        if self._on_iteration is not None and self._on_iteration(
-            intermediate_result.x.copy(), best.loss_curve[-1]
-        ):
-            self.stopped = True
+        if self._on_iteration is not None:
+            try:
+                self.stopped = bool(
+                    self._on_iteration(
+                        intermediate_result.x.copy(), best.loss_curve[-1]
+                    )
+                )
+            except StopIteration:
+                self.stopped = True
         self.stopped = self.stopped or self.slow(self._tol)
         if self.stopped:
             raise StopIteration
+
+    def _projected(self, gradient):
+        """Largest component of the gradient that the bounds leave free to follow."""
+        step = -np.asarray(gradient)
+        if self._bounds is not None:
+            lower, upper = np.transpose(self._bounds)
+            step = np.clip(self._best.x + step, lower, upper) - self._best.x
+        return np.abs(step).max(initial=0.0)
+
+    def flat(self, relative):
+        """Whether the best point's gradient is that small beside the value."""
+        return self._steepness < relative
 
     def slow(self, tol):
         curve = self._best.loss_curve

@@ -1,0 +1,441 @@
+"""The autoencoder's loss, its gradient, and its linear optimum.
+
+Rows of `X` (n, p) are samples, `W` (m, p) is shared by the encoder and the decoder.
+"""
+
+import numpy as np
+from scipy import linalg
+from scipy.special import expit
+from sklearn.utils import gen_batches
+from sklearn.utils.extmath import svd_flip
+
+from gplvm.gradients.activations import swish, swish_derivative
+
+__all__ = [
+    "ACTIVATIONS",
+    "autoencoder_gradient_paths",
+    "autoencoder_loss",
+    "centred_gram",
+    "gram_autoencoder_loss",
+    "principal_axes",
+    "row_space",
+    "scale_to_axes",
+    "shrink_axes",
+    "subspace_autoencoder_loss",
+]
+
+
+def _tanh_derivative(x):
+    return 1.0 - np.tanh(x) ** 2
+
+
+def _logistic_derivative(x):
+    return expit(x) * expit(-x)
+
+
+# Name -> (function, derivative).
+ACTIVATIONS = {
+    "identity": (lambda x: x, np.ones_like),
+    "swish": (swish, swish_derivative),
+    "tanh": (np.tanh, _tanh_derivative),
+    "relu": (lambda x: np.maximum(x, 0.0), lambda x: np.heaviside(x, 0.0)),
+    "logistic": (expit, _logistic_derivative),
+}
+
+# Rows handled at a time: enough for a matrix product, few enough to stay in cache.
+_CHUNK = 1024
+
+# The sine of an angle below which a row lies in the span of those before it.
+_DEPENDENT = 1e-14
+
+# An axis without variance keeps this much of the leading one's scale.
+_SCALE_FLOOR = 1e-6
+
+
+def autoencoder_loss(W, X, *, activation="identity", alpha=0.0, eval_gradient=False):
+    """Squared reconstruction error of an autoencoder with tied weights.
+
+    ``||f(f(X W') W) - X||^2 / 2 + alpha ||W||^2 / 2``, a sum over rows. With the
+    identity for `f` it is ``||X W' W - X||^2 / 2``.
+
+    Parameters
+    ----------
+    W : array-like of shape (n_components, n_features)
+        Weights of the encoder; the decoder's are their transpose.
+
+    X : array-like of shape (n_samples, n_features)
+        Data, centred by the caller where that is wanted.
+
+    activation : {"identity", "swish", "tanh", "relu", "logistic"}, \
+            default="identity"
+        The function `f` of both layers.
+
+    alpha : float, default=0.0
+        Weight of the penalty.
+
+    eval_gradient : bool, default=False
+        Whether to return the gradient with respect to `W` too.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+
+    gradient : ndarray of shape (n_components, n_features)
+        Its gradient. Only returned with ``eval_gradient=True``.
+
+    See Also
+    --------
+    autoencoder_gradient_paths : The gradient's two summands.
+    gram_autoencoder_loss : The same from ``X' X``, whatever the number of rows.
+
+    References
+    ----------
+    .. [1] Baldi, P., & Hornik, K. (1989). Neural networks and principal component
+           analysis: Learning from examples without local minima. Neural Networks,
+           2(1), 53-58.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gplvm.gradients import autoencoder_loss
+    >>> X = np.array([[3.0, 4.0], [0.0, 1.0]])
+    >>> float(autoencoder_loss([[0.0, 1.0]], X))
+    4.5
+    >>> autoencoder_loss([[0.0, 1.0]], X, eval_gradient=True)[1]
+    array([[-12.,   0.]])
+    """
+    W, X = np.asarray(W), np.asarray(X)
+    f, derivative = ACTIVATIONS[activation]
+    code = X @ W.T
+    H = f(code)
+    output = H @ W
+    R = f(output) - X
+    loss = 0.5 * np.vdot(R, R) + 0.5 * alpha * np.vdot(W, W)
+    if not eval_gradient:
+        return loss
+    # W moves the loss along two paths. Decoder: output = H W, so with
+    # E = dL/doutput = R f'(output) its share is H' E. Encoder: dL/dH = E W', and
+    # code = X W' gives (E W' f'(code))' X. For f(x) = x these are H' R and (R W')' X.
+    if activation == "identity":
+        gradient = (R @ W.T).T @ X + H.T @ R
+    else:
+        E = R * derivative(output)
+        gradient = (E @ W.T * derivative(code)).T @ X + H.T @ E
+    return loss, gradient + alpha * W
+
+
+def autoencoder_gradient_paths(W, X):
+    """Split the linear autoencoder's gradient into its two paths.
+
+    Parameters
+    ----------
+    W : array-like of shape (n_components, n_features)
+        Weights of the encoder; the decoder's are their transpose.
+
+    X : array-like of shape (n_samples, n_features)
+        Data.
+
+    Returns
+    -------
+    encoder : ndarray of shape (n_components, n_features)
+        ``(R W')' X``, by way of the code ``H = X W'``; ``R = H W - X``.
+
+    decoder : ndarray of shape (n_components, n_features)
+        ``H' R``, by way of the reconstruction ``H W``. The two sum to the gradient of
+        `autoencoder_loss`.
+
+    See Also
+    --------
+    autoencoder_loss : The loss and its whole gradient.
+
+    References
+    ----------
+    .. [1] Baldi, P., & Hornik, K. (1989). Neural networks and principal component
+           analysis: Learning from examples without local minima. Neural Networks,
+           2(1), 53-58.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gplvm.gradients import autoencoder_gradient_paths
+    >>> X = np.array([[3.0, 4.0], [0.0, 1.0]])
+    >>> encoder, decoder = autoencoder_gradient_paths([[0.0, 1.0]], X)
+    >>> encoder, decoder
+    (array([[0., 0.]]), array([[-12.,   0.]]))
+    """
+    W, X = np.asarray(W), np.asarray(X)
+    # L = ||R||^2 / 2, dL = tr(R' dR), dR = dH W + H dW with dH = X dW': the first
+    # summand gives (R W')' X, the second H' R.
+    H = X @ W.T
+    R = H @ W - X
+    return (R @ W.T).T @ X, H.T @ R
+
+
+def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
+    """The linear autoencoder's loss from the Gram matrix of the data.
+
+    `autoencoder_loss` of any data with ``X' X = S``, in ``O(p^2 m)`` operations
+    whatever the number of rows. It is exact to rounding of the trace of `S`; a loss
+    many orders of magnitude below that is better computed from `X`.
+
+    Parameters
+    ----------
+    W : array-like of shape (n_components, n_features)
+        Weights of the encoder; the decoder's are their transpose.
+
+    S : array-like of shape (n_features, n_features)
+        ``X' X``.
+
+    alpha : float, default=0.0
+        Weight of the penalty ``||W||^2 / 2``.
+
+    eval_gradient : bool, default=False
+        Whether to return the gradient with respect to `W` too.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+
+    gradient : ndarray of shape (n_components, n_features)
+        Its gradient. Only returned with ``eval_gradient=True``.
+
+    See Also
+    --------
+    autoencoder_loss : The same from the data, and with other activations.
+    subspace_autoencoder_loss : The same at the best mixture of the rows of `W`.
+
+    References
+    ----------
+    .. [1] Baldi, P., & Hornik, K. (1989). Neural networks and principal component
+           analysis: Learning from examples without local minima. Neural Networks,
+           2(1), 53-58.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gplvm.gradients import gram_autoencoder_loss
+    >>> X = np.array([[3.0, 4.0], [0.0, 1.0]])
+    >>> float(gram_autoencoder_loss([[0.0, 1.0]], X.T @ X))
+    4.5
+    """
+    W, S = np.asarray(W), np.asarray(S)
+    # R = X M with M = W'W - I, so L = tr(M S M) / 2 and dL/dW = W (S M + M S). With
+    # A = W S, C = A W' and E = W W' - I: tr(M S M) = tr(S) - tr(C) + tr(C E),
+    # W S M = C W - A and W M S = E A. Near the optimum E and C W - A vanish by
+    # themselves, so that the gradient does not cancel.
+    A = W @ S
+    C = A @ W.T
+    E = W @ W.T
+    E.flat[:: len(W) + 1] -= 1.0
+    loss = 0.5 * (np.trace(S) - np.trace(C) + np.vdot(C, E))
+    loss += 0.5 * alpha * np.vdot(W, W)
+    if not eval_gradient:
+        return loss
+    return loss, (C @ W - A) + E @ A + alpha * W
+
+
+def subspace_autoencoder_loss(V, S, *, eval_gradient=False):
+    """The linear autoencoder's loss at the best mixture of the rows of `V`.
+
+    The minimum of ``gram_autoencoder_loss(T V, S)`` over all square matrices T. It
+    depends on `V` through the space of its rows only: mixing or scaling them changes
+    nothing but the landscape's curvature, which is what `scale_to_axes` uses.
+
+    Parameters
+    ----------
+    V : array-like of shape (n_components, n_features)
+        Linearly independent rows.
+
+    S : array-like of shape (n_features, n_features)
+        ``X' X``.
+
+    eval_gradient : bool, default=False
+        Whether to return the gradient with respect to `V` too.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+
+    gradient : ndarray of shape (n_components, n_features)
+        Its gradient. Only returned with ``eval_gradient=True``.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the rows of `V` are linearly dependent.
+
+    See Also
+    --------
+    gram_autoencoder_loss : The loss of one `W`.
+
+    References
+    ----------
+    .. [1] Edelman, A., Arias, T. A., & Smith, S. T. (1998). The geometry of
+           algorithms with orthogonality constraints. SIAM Journal on Matrix Analysis
+           and Applications, 20(2), 303-353.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gplvm.gradients import subspace_autoencoder_loss
+    >>> X = np.array([[3.0, 4.0], [0.0, 1.0]])
+    >>> float(subspace_autoencoder_loss([[0.0, 7.0]], X.T @ X))
+    4.5
+    """
+    V, S = np.asarray(V), np.asarray(S)
+    # Over T, L(T V) is least where W = T V has W W' = I: with V' = W' B, B triangular,
+    # T = (B^-1)'. Then R = X (W'W - I), and L = (tr(S) - tr(C)) / 2 with C = W S W'.
+    # A change of W within its span leaves L as it is; one outside of it changes L by
+    # -tr(dW' W S): dL/dW = -(W S - C W), and dL/dV = T' dL/dW = B^-1 dL/dW. W being
+    # orthonormal to rounding, however long or aligned the rows of V, L stays true.
+    Q, B = np.linalg.qr(V.T)
+    pivots = np.abs(np.diagonal(B))
+    if np.any(pivots <= _DEPENDENT * np.linalg.norm(V, axis=1)):
+        raise np.linalg.LinAlgError("the rows of V are linearly dependent")
+    W = Q.T
+    A = W @ S
+    C = A @ Q
+    loss = 0.5 * (np.trace(S) - np.trace(C))
+    if not eval_gradient:
+        return loss
+    return loss, linalg.solve_triangular(B, C @ W - A, check_finite=False)
+
+
+def scale_to_axes(V, S):
+    """Rows that span the same space, such that descent on the loss is easy.
+
+    Parameters
+    ----------
+    V : ndarray of shape (n_components, n_features)
+        Any rows.
+
+    S : ndarray of shape (n_features, n_features)
+        ``X' X``.
+
+    Returns
+    -------
+    V : ndarray of shape (n_components, n_features)
+        The principal axes of the data within the span, each as long as the standard
+        deviation along it (the longest one is 1).
+    """
+    # Turn axis i, of variance t_i and length s_i, towards an outer axis j: the second
+    # derivative of subspace_autoencoder_loss is (t_i - t_j) / s_i^2. With s_i^2 = t_i
+    # it lies in [1 - t_j / t_i, 1] for all i: only the gap at the cut is left, not
+    # the spread of the variances.
+    axes, variances = principal_axes(V, S)
+    spread = np.sqrt(np.maximum(variances, 0.0))
+    lengths = np.maximum(spread / (spread[0] or 1.0), _SCALE_FLOOR)
+    return lengths[:, np.newaxis] * axes
+
+
+def principal_axes(V, S):
+    """Orthonormal principal axes of the data within the span of the rows of `V`.
+
+    Parameters
+    ----------
+    V : ndarray of shape (n_components, n_features)
+        Any rows. Where they are linearly dependent, further rows are made up.
+
+    S : ndarray of shape (n_features, n_features)
+        ``X' X``.
+
+    Returns
+    -------
+    axes : ndarray of shape (n_components, n_features)
+        Orthonormal rows with ``axes @ S @ axes.T`` diagonal.
+
+    variances : ndarray of shape (n_components,)
+        That diagonal, decreasing.
+    """
+    basis = np.linalg.qr(V.T)[0].T
+    variances, rotation = np.linalg.eigh(basis @ S @ basis.T)
+    return rotation[:, ::-1].T @ basis, variances[::-1]
+
+
+def shrink_axes(axes, variances, alpha):
+    """Turn principal axes into the optimum of the penalised linear autoencoder.
+
+    Parameters
+    ----------
+    axes : ndarray of shape (n_components, n_features)
+        Orthonormal principal axes of the data.
+
+    variances : ndarray of shape (n_components,)
+        Sums of squares of the data along them.
+
+    alpha : float
+        Weight of the penalty ``||W||^2 / 2``.
+
+    Returns
+    -------
+    W : ndarray of shape (n_components, n_features)
+        The weights, with the sign of each row chosen such that its largest entry is
+        positive, as `sklearn.decomposition.PCA` does.
+    """
+    # On W = diag(c) axes the loss is a sum of t (c^2 - 1)^2 / 2 + alpha c^2 / 2:
+    # 2 t c (c^2 - 1) + alpha c = 0, so c^2 = 1 - alpha / (2 t), or 0 where that is
+    # negative. What it gains, (t - alpha / 2)^2 / (2 t), grows with t: the leading
+    # axes stay the best ones.
+    axes = svd_flip(None, axes.copy(), u_based_decision=False)[1]
+    if alpha == 0:
+        return axes
+    kept = np.divide(
+        variances - 0.5 * alpha,
+        variances,
+        out=np.zeros_like(variances),
+        where=variances > 0.5 * alpha,
+    )
+    return np.sqrt(kept)[:, np.newaxis] * axes
+
+
+def centred_gram(X, mean):
+    """``(X - mean)' (X - mean)`` in double precision.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Data.
+
+    mean : ndarray of shape (n_features,)
+        What is subtracted from each row.
+
+    Returns
+    -------
+    S : ndarray of shape (n_features, n_features)
+        The Gram matrix.
+    """
+    if not isinstance(X, np.ndarray):
+        X = X.astype(float)
+        return (X.T @ X).toarray() - X.shape[0] * np.outer(mean, mean)
+    S = np.zeros((X.shape[1], X.shape[1]))
+    for rows in gen_batches(len(X), max(_CHUNK, X.shape[1])):
+        centred = X[rows] - mean
+        S += centred.T @ centred
+    return S
+
+
+def row_space(X):
+    """Coordinates of the data in a basis of the space that its rows span.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Data, with more features than samples.
+
+    Returns
+    -------
+    S : ndarray of shape (n_samples, n_samples)
+        The Gram matrix of the coordinates.
+
+    basis : ndarray of shape (n_samples, n_features)
+        Orthonormal rows: ``W = V @ basis`` takes weights on the coordinates to the
+        weights on the data that have the same loss.
+    """
+    # dL/dW = (R W')' X + H' R lies in the row space of X, and a part of W outside of
+    # it would only add to the loss. So W = V Q' with X' = Q B, Q orthonormal:
+    # X W' = B' V', ||X W'W - X|| = ||B' V'V - B'||, and B' (n, n) replaces X (n, p).
+    Q, B = np.linalg.qr(X.T)
+    return B @ B.T, Q.T

@@ -1,0 +1,257 @@
+"""The autoencoder's loss against finite differences, itself, and the closed form."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from gplvm.gradients.autoencoder import (
+    ACTIVATIONS,
+    autoencoder_gradient_paths,
+    autoencoder_loss,
+    centred_gram,
+    gram_autoencoder_loss,
+    principal_axes,
+    row_space,
+    scale_to_axes,
+    shrink_axes,
+    subspace_autoencoder_loss,
+)
+from gplvm.gradients.check import check_gradient
+
+shapes = st.tuples(st.integers(1, 12), st.integers(1, 8), st.integers(1, 4))
+seeds = st.integers(0, 2**32 - 1)
+few = settings(max_examples=30, deadline=None, derandomize=True)
+
+
+def _problem(n=15, p=6, m=2, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(m, p)), rng.normal(size=(n, p))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("alpha", [0.0, 0.7])
+def test_gradient_agrees_with_differences(activation, alpha):
+    W, X = _problem()
+
+    def loss(W):
+        return autoencoder_loss(
+            W, X, activation=activation, alpha=alpha, eval_gradient=True
+        )
+
+    assert check_gradient(loss, W, step=1e-4) < 1e-7
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_loss_is_the_reconstruction_error_written_out(activation):
+    W, X = _problem()
+    f = ACTIVATIONS[activation][0]
+    error = f(f(X @ W.T) @ W) - X
+    expected = 0.5 * np.sum(error**2) + 0.15 * np.sum(W**2)
+    loss = autoencoder_loss(W, X, activation=activation, alpha=0.3)
+    np.testing.assert_allclose(loss, expected)
+
+
+@few
+@given(shapes, seeds)
+def test_paths_sum_to_the_gradient(shape, seed):
+    n, p, m = shape
+    W, X = _problem(n, p, m, seed)
+    _, gradient = autoencoder_loss(W, X, eval_gradient=True)
+    paths = autoencoder_gradient_paths(W, X)
+    atol = 1e-12 * np.abs(paths).max()
+    np.testing.assert_allclose(sum(paths), gradient, atol=atol)
+
+
+def test_each_path_is_the_gradient_of_its_own_layer():
+    W, X = _problem()
+
+    def loss(encoder, decoder):
+        """Weights untied, and the two paths as its gradients."""
+        R = X @ encoder.T @ decoder - X
+        gradients = autoencoder_gradient_paths(W, X)
+        pairs = zip(("encoder", "decoder"), gradients, strict=True)
+        return 0.5 * np.sum(R**2), dict(pairs)
+
+    assert check_gradient(loss, {"encoder": W, "decoder": W}) < 1e-8
+
+
+@few
+@given(shapes, seeds, st.sampled_from([1e-8, 1.0, 1e8]))
+def test_gram_form_equals_data_form(shape, seed, scale):
+    n, p, m = shape
+    W, X = _problem(n, p, m, seed)
+    X *= scale
+    alpha = 0.3 * scale**2
+    loss, gradient = autoencoder_loss(W, X, alpha=alpha, eval_gradient=True)
+    gram_loss, gram_gradient = gram_autoencoder_loss(
+        W, X.T @ X, alpha=alpha, eval_gradient=True
+    )
+    size = np.sum(X**2) * (1.0 + np.sum(W**2)) ** 2
+    np.testing.assert_allclose(gram_loss, loss, atol=1e-13 * size)
+    np.testing.assert_allclose(gram_gradient, gradient, atol=1e-13 * size)
+
+
+def test_gram_gradient_does_not_cancel_at_the_optimum():
+    X = np.random.default_rng(0).normal(size=(40, 6)) * 10.0 ** np.arange(0, -6, -1)
+    S = X.T @ X
+    W = np.linalg.eigh(S)[1][:, -2:].T
+    gradient = gram_autoencoder_loss(W, S, eval_gradient=True)[1]
+    assert np.abs(gradient).max() < 1e-14 * np.trace(S)
+
+
+@few
+@given(shapes, seeds)
+def test_subspace_loss_is_that_of_orthonormal_rows(shape, seed):
+    n, p, m = shape
+    V, X = _problem(n, p, min(m, p), seed)
+    basis = np.linalg.qr(V.T)[0].T
+    expected = autoencoder_loss(basis, X)
+    loss = subspace_autoencoder_loss(V, X.T @ X)
+    np.testing.assert_allclose(loss, expected, atol=1e-9 * np.sum(X**2))
+
+
+def test_subspace_loss_is_the_least_over_mixtures():
+    V, X = _problem()
+    S = X.T @ X
+    rng = np.random.default_rng(1)
+    least = subspace_autoencoder_loss(V, S)
+    for _ in range(50):
+        mixed = rng.normal(size=(2, 2)) @ V
+        assert gram_autoencoder_loss(mixed, S) >= least
+        np.testing.assert_allclose(subspace_autoencoder_loss(mixed, S), least)
+
+
+@pytest.mark.parametrize("m", [1, 3])
+def test_subspace_gradient_agrees_with_differences(m):
+    V, X = _problem(m=m)
+
+    def loss(V):
+        return subspace_autoencoder_loss(V, X.T @ X, eval_gradient=True)
+
+    assert check_gradient(loss, V) < 1e-8
+
+
+def test_subspace_loss_stays_true_for_nearly_dependent_rows():
+    rng = np.random.default_rng(0)
+    values = np.array([3.0, 2.0, 1e-9, 0.0, 0.0])
+    Q = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    S = (Q * values) @ Q.T
+    for _ in range(100):
+        small = 1e-6 * rng.normal(size=5) + rng.normal() * Q[:, 0]
+        V = np.vstack([Q[:, 0], Q[:, 1], small])
+        loss = subspace_autoencoder_loss(V, S)
+        assert -1e-14 <= loss <= 0.5e-9 + 1e-14  # between the optimum and two axes
+
+
+def test_subspace_loss_refuses_dependent_rows():
+    V, X = _problem()
+    with pytest.raises(np.linalg.LinAlgError):
+        subspace_autoencoder_loss(np.vstack([V[:1], V[:1]]), X.T @ X)
+
+
+def test_eigen_subspaces_are_stationary_and_only_the_leading_one_is_a_minimum():
+    """Baldi and Hornik (1989), facts 3 and 4."""
+    X = _problem(n=30, p=4)[1] * [4.0, 3.0, 2.0, 1.0]
+    S = X.T @ X
+    values, vectors = np.linalg.eigh(S)
+    for chosen in [(3, 2), (3, 1), (3, 0), (2, 1), (2, 0), (1, 0)]:
+        W = vectors[:, chosen].T
+        loss, gradient = autoencoder_loss(W, X, eval_gradient=True)
+        assert np.abs(gradient).max() < 1e-12 * values[-1]
+        others = np.delete(values, chosen)
+        np.testing.assert_allclose(loss, 0.5 * others.sum())
+        # Turn each chosen axis a little towards each other one.
+        turned = []
+        for row, index in enumerate(chosen):
+            for other in set(range(4)) - set(chosen):
+                moved = W.copy()
+                moved[row] = np.cos(1e-2) * W[row] + np.sin(1e-2) * vectors[:, other]
+                turned.append((autoencoder_loss(moved, X), values[other], index))
+        for turned_loss, other, index in turned:
+            assert (turned_loss < loss) == (other > values[index])
+        assert (min(turned)[0] < loss) == (chosen != (3, 2))
+
+
+def test_scaling_keeps_the_span_and_equals_the_curvature():
+    rng = np.random.default_rng(3)
+    values = 10.0 ** np.array([3, 0, -3, -5, -6, -7])
+    Q = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    S = (Q * values) @ Q.T
+    V = rng.normal(size=(3, 3)) @ Q[:, :3].T
+    scaled = scale_to_axes(V, S)
+    np.testing.assert_allclose(
+        subspace_autoencoder_loss(scaled, S), subspace_autoencoder_loss(V, S)
+    )
+    np.testing.assert_allclose(
+        np.linalg.norm(scaled, axis=1), np.sqrt(values[:3] / 1e3), rtol=1e-6
+    )
+
+    # The second derivative towards an outer axis, over the trace, lies in [gap, 1].
+    def curvature(row, other):
+        step = 1e-5
+        towards = np.zeros_like(scaled)
+        towards[row] = step * Q[:, other]
+        ahead = subspace_autoencoder_loss(scaled + towards, S, eval_gradient=True)[1]
+        return ahead[row] @ Q[:, other] / step / values[0]
+
+    for row in range(3):
+        for other in range(3, 6):
+            expected = 1 - values[other] / values[row]
+            np.testing.assert_allclose(curvature(row, other), expected, rtol=1e-3)
+
+
+def test_scaling_survives_data_without_variance():
+    V = _problem()[0]
+    assert np.isfinite(scale_to_axes(V, np.zeros((6, 6)))).all()
+
+
+def test_principal_axes_are_orthonormal_and_ordered_even_from_dependent_rows():
+    V, X = _problem(m=3)
+    V[2] = V[0]
+    S = X.T @ X
+    axes, variances = principal_axes(V, S)
+    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-14)
+    np.testing.assert_allclose(axes @ S @ axes.T, np.diag(variances), atol=1e-12)
+    assert (np.diff(variances) <= 0).all()
+
+
+def test_shrunk_axes_are_the_minimum_of_the_penalised_loss():
+    X = _problem(n=40)[1] * [4.0, 3.0, 2.0, 1.0, 0.5, 0.2]
+    S = X.T @ X
+    values, vectors = np.linalg.eigh(S)
+    axes, variances = vectors[:, :-4:-1].T, values[:-4:-1]
+    alpha = 2.0 * np.sqrt(variances[1] * variances[2])  # switches the third off
+    W = shrink_axes(axes, variances, alpha)
+    loss, gradient = gram_autoencoder_loss(W, S, alpha=alpha, eval_gradient=True)
+    assert np.abs(gradient).max() < 1e-11 * np.trace(S)
+    assert not W[2].any()
+    assert W[:2].any(axis=1).all()
+    rng = np.random.default_rng(0)
+    for size in 10.0 ** rng.uniform(-4, 0, size=200):
+        moved = W + size * rng.normal(size=W.shape)
+        assert gram_autoencoder_loss(moved, S, alpha=alpha) >= loss
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_centred_gram_equals_its_definition(dtype):
+    X = (_problem(n=2500, p=3)[1] + 100.0).astype(dtype)
+    mean = X.mean(axis=0, dtype=float)
+    centred = X.astype(float) - mean
+    S = centred_gram(X, mean)
+    assert S.dtype == np.float64
+    np.testing.assert_allclose(S, centred.T @ centred, rtol=1e-12)
+    for form in (sparse.csr_array, sparse.csc_matrix):
+        np.testing.assert_allclose(centred_gram(form(X), mean), S, rtol=1e-8, atol=1e-6)
+
+
+def test_row_space_keeps_loss_and_gradient():
+    _, X = _problem(n=4, p=9)
+    S, basis = row_space(X)
+    np.testing.assert_allclose(basis @ basis.T, np.eye(4), atol=1e-14)
+    V = np.random.default_rng(5).normal(size=(2, 4))
+    loss, gradient = gram_autoencoder_loss(V, S, eval_gradient=True)
+    expected, on_data = autoencoder_loss(V @ basis, X, eval_gradient=True)
+    np.testing.assert_allclose(loss, expected)
+    np.testing.assert_allclose(gradient @ basis, on_data, atol=1e-11)
