@@ -374,7 +374,7 @@ class GPLVM(
         if kernel.is_stationary():
             embedding = embedding - embedding.mean(axis=0)
         embedding = embedding @ _latent.orientation(
-            embedding, isotropic=_is_isotropic(kernel)
+            embedding, likelihood.Y, isotropic=_is_isotropic(kernel)
         )
         return {
             "embedding_": embedding.astype(dtype),

@@ -70,17 +70,21 @@ def _principal_components(Y, n_components, random_state):
 # --- Orientation -------------------------------------------------------------------
 
 
-def orientation(embedding, *, isotropic):
+def orientation(embedding, Y, *, isotropic):
     """The rotation that makes equal fits look equal.
 
     Where the model does not change when latent space is rotated, the columns become
     principal axes in the order of their variance; otherwise they keep their places.
-    Either way the entry of largest magnitude in a column is positive.
+    Signs follow PCA's convention: of the data's regression on a column, the
+    coefficient of largest magnitude is positive.
 
     Parameters
     ----------
     embedding : ndarray of shape (n_samples, n_components)
-        Latent positions, with column means of zero.
+        Latent positions.
+
+    Y : ndarray of shape (n_samples, n_features)
+        Data, centred.
 
     isotropic : bool
         Whether the model is invariant to rotations.
@@ -90,13 +94,14 @@ def orientation(embedding, *, isotropic):
     rotation : ndarray of shape (n_components, n_components)
         Orthogonal; ``embedding @ rotation`` is oriented.
     """
-    n_components = embedding.shape[1]
-    rotation = np.eye(n_components)
+    rotation = np.eye(embedding.shape[1])
     if isotropic:
         rotation = np.linalg.eigh(embedding.T @ embedding)[1][:, ::-1]
-    oriented = embedding @ rotation
-    largest = oriented[np.abs(oriented).argmax(axis=0), np.arange(n_components)]
-    return rotation * np.where(largest < 0, -1.0, 1.0)
+    coefficients = (embedding @ rotation).T @ Y
+    largest = np.take_along_axis(
+        coefficients, np.abs(coefficients).argmax(axis=1)[:, None], axis=1
+    )
+    return rotation * np.where(largest[:, 0] < 0, -1.0, 1.0)
 
 
 # --- Projection of new rows ----------------------------------------------------------
