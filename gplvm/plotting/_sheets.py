@@ -7,6 +7,7 @@ from ._latent_space import LatentSpaceDisplay
 from ._style import FRAME, INK
 
 _PANEL = 4.4  # inches, the side of one panel
+_POINT = 24  # square points, the same in every panel
 
 
 def image_sheet(images, target, target_names, *, n_per_class=10):
@@ -102,7 +103,12 @@ def embedding_panels(panels, *, label_names=None, n_columns=2):
     handles = {}
     for ax, (title, (embedding, labels)) in zip(grid, panels.items(), strict=False):
         display = LatentSpaceDisplay.from_embedding(
-            embedding, labels=labels, label_names=label_names, ax=ax, legend=False
+            embedding,
+            labels=labels,
+            label_names=label_names,
+            ax=ax,
+            legend=False,
+            scatter_kwargs={"s": _POINT, "linewidths": 0.25},
         )
         for points in display.points_:
             handles.setdefault(points.get_label(), points)
@@ -209,5 +215,5 @@ def save_figure(figure, path, *, dpi=120):
     """
     import matplotlib.pyplot as plt
 
-    figure.savefig(path, dpi=dpi)
+    figure.savefig(path, dpi=dpi, bbox_inches="tight", pad_inches=0.12)
     plt.close(figure)
