@@ -1,0 +1,5 @@
+"""The `gplvm` command: demo, creatures, embed."""
+
+from gplvm.cli._main import main
+
+__all__ = ["main"]

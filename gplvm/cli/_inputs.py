@@ -1,0 +1,220 @@
+"""What `gplvm embed` reads: CSV, NPY, NPZ, and folders of images."""
+
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from gplvm.cli._csv import read_csv
+from gplvm.cli._errors import UserError
+
+_TEXT = {".csv", ".tsv", ".txt"}
+_KINDS = "a .csv, .tsv, .txt, .npy or .npz file, or a folder of images"
+
+
+@dataclass
+class Input:
+    """A data set and where it came from.
+
+    Attributes
+    ----------
+    source : str
+        The path that the user gave.
+
+    data : ndarray of shape (n_samples, n_features)
+        The numbers; images are rows of pixels in [0, 1].
+
+    labels, filenames : ndarray of shape (n_samples,) or None
+        What is known of each row.
+
+    image_shape : tuple or None
+        (height, width) or (height, width, 3) of each row, if rows are images.
+
+    feature_names, lines : list or None
+        The names of the columns and the line of each row, of a text file.
+
+    notes : list of str
+        What was left out, for the user to know.
+    """
+
+    source: str
+    data: np.ndarray
+    labels: np.ndarray | None = None
+    filenames: np.ndarray | None = None
+    image_shape: tuple | None = None
+    feature_names: list | None = None
+    lines: list | None = None
+    notes: list = field(default_factory=list)
+
+    def first_not_finite(self):
+        """Where the first NaN or infinity is, in words; None if there is none."""
+        bad = np.argwhere(~np.isfinite(self.data))
+        if not len(bad):
+            return None
+        row, column = bad[0]
+        if self.lines is not None:
+            return f"line {self.lines[row]}, column {self.feature_names[column]!r}"
+        if self.filenames is not None:
+            return str(self.filenames[row])
+        return f"row {row}, column {column}, counted from 0"
+
+
+def read_input(path, *, labels=None, image_size=None):
+    """Read a data set, of whatever kind the path is.
+
+    Parameters
+    ----------
+    path : path-like
+        A CSV, NPY or NPZ file, or a folder with one folder of images per class.
+
+    labels : str, default=None
+        The column (CSV) or array (NPZ) of labels.
+
+    image_size : int, default=None
+        Resize the images of a folder to this many pixels a side.
+
+    Returns
+    -------
+    Input
+        The data set.
+
+    Raises
+    ------
+    UserError
+        With one line that says what is wrong where.
+    """
+    place = Path(path)
+    kind = place.suffix.lower()
+    if not place.exists():
+        raise UserError(f"{path}: no such file or folder")
+    if place.is_dir():
+        if labels is not None:
+            raise UserError(
+                "--labels is for tables; images are labelled by their folder"
+            )
+        return _read_images(place, image_size)
+    if image_size is not None:
+        raise UserError(f"--image-size is for folders of images; {path} is a file")
+    try:
+        if kind in _TEXT:
+            data, names, found, lines, notes = read_csv(place, labels)
+            return Input(
+                str(path), data, found, feature_names=names, lines=lines, notes=notes
+            )
+        if kind == ".npy":
+            if labels is not None:
+                raise UserError("--labels needs a CSV or NPZ file; an NPY has no names")
+            return _from_array(str(path), _read_array(place, place.open("rb")))
+        if kind == ".npz":
+            return _read_npz(place, labels)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
+    raise UserError(f"{path}: unknown kind of file; expected {_KINDS}")
+
+
+def _read_array(name, stream):
+    """One array from a stream in NPY format; never a pickle."""
+    with stream:
+        try:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+        except (ValueError, EOFError, MemoryError, SyntaxError, TypeError) as error:
+            if "Object arrays" in str(error):
+                raise UserError(
+                    f"{name}: holds Python objects, which are never loaded; save "
+                    "numbers"
+                ) from error
+            raise UserError(
+                f"{name}: not an array in NPY format, or cut off"
+            ) from error
+    return array
+
+
+def _read_npz(path, labels):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {
+                name.removesuffix(".npy"): name
+                for name in archive.namelist()
+                if name.endswith(".npy")
+            }
+
+            def read(key):
+                return _read_array(f"{path}: {key}", archive.open(members[key]))
+
+            return _from_arrays(path, members, read, labels)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise UserError(f"{path}: not an NPZ archive, or cut off") from error
+
+
+def _from_arrays(path, members, read, labels):
+    """Choose the data and the labels of an NPZ; no other array is read."""
+    key = next((key for key in ("X", "data", "images") if key in members), None)
+    if key is None:
+        others = [key for key in members if key != labels]
+        two_dimensional = [key for key in others if read(key).ndim >= 2]
+        if len(two_dimensional) != 1:
+            raise UserError(
+                f"{path}: expected an array named X, data or images, or only one with "
+                f"rows and columns; it has {', '.join(sorted(members)) or 'none'}"
+            )
+        key = two_dimensional[0]
+    if labels is not None and labels not in members:
+        raise UserError(
+            f"{path}: no array {labels!r} for --labels; it has "
+            f"{', '.join(sorted(members))}"
+        )
+    found = _from_array(f"{path}: {key}", read(key))
+    found.source = str(path)
+    label_key = labels or next((k for k in ("y", "target") if k in members), None)
+    if label_key is not None:
+        y = read(label_key)
+        if y.shape != (len(found.data),):
+            raise UserError(
+                f"{path}: the labels {label_key!r} have shape {y.shape}, the data "
+                f"{len(found.data)} rows"
+            )
+        if "target_names" in members and y.dtype.kind in "iu":
+            names = read("target_names")
+            if y.size and y.min() >= 0 and y.max() < len(names):
+                y = names[y]
+        found.labels = y.astype(str)
+    return found
+
+
+def _from_array(name, array):
+    if array.dtype.kind not in "fiub":
+        raise UserError(f"{name}: holds {array.dtype}, expected real numbers")
+    if array.ndim < 2 or array.ndim > 4 or (array.ndim == 4 and array.shape[3] != 3):
+        raise UserError(
+            f"{name}: has shape {array.shape}; expected (rows, columns), or images as "
+            "(images, height, width) with or without a last 3 for colours"
+        )
+    if 0 in array.shape:
+        raise UserError(f"{name}: is empty, of shape {array.shape}")
+    image_shape = array.shape[1:] if array.ndim > 2 else None
+    data = array.reshape(len(array), -1).astype(np.float64)
+    if image_shape is not None and array.dtype == np.uint8:
+        data /= 255.0
+    return Input(name, data, image_shape=image_shape)
+
+
+def _read_images(path, image_size):
+    from gplvm.datasets import load_image_folder
+
+    try:
+        folder = load_image_folder(path, image_size=image_size)
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        option = "Pass image_size=(height, width)"
+        raise UserError(reason.replace(option, "Give --image-size N")) from error
+    return Input(
+        str(path),
+        folder.data,
+        labels=np.asarray(folder.target_names)[folder.target],
+        filenames=np.array(
+            [Path(name).relative_to(path).as_posix() for name in folder.filenames]
+        ),
+        image_shape=folder.images.shape[1:],
+    )

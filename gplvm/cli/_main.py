@@ -1,0 +1,105 @@
+"""The `gplvm` command: its arguments, and the status that it ends with."""
+
+import argparse
+import contextlib
+import errno
+import os
+import sys
+
+from gplvm import __version__
+from gplvm.cli import _creatures, _demo, _embed
+from gplvm.cli._errors import Interrupted, UserError, stopped_by_ctrl_c
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
+
+_EXAMPLES = """\
+examples:
+  gplvm demo --output story        the whole story on images that it draws
+  gplvm creatures images           2000 images of seven species, as PNG files
+  gplvm embed table.csv --labels species --output embedded
+  gplvm embed images --model linear --output embedded
+
+gplvm COMMAND --help has the options of each.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that complains in one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def _parser():
+    parser = _Parser(
+        prog="gplvm",
+        description="Gaussian-process latent variable models: embed, look, explain.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gplvm {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="COMMAND", required=True)
+    for command in (_demo, _creatures, _embed):
+        command.add_to(commands)
+    return parser
+
+
+def main(argv=None):
+    """Run the `gplvm` command.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        The arguments after the command's name; None means those of the process.
+
+    Returns
+    -------
+    int
+        The exit status: 0; 2 after wrong arguments or bad input; 1 when the disk
+        fails; 130 after Ctrl-C; 141 when nobody reads the output any more.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    name = "gplvm"
+    os.environ["MPLBACKEND"] = "Agg"  # pictures go to files, never to a window
+    try:
+        with stopped_by_ctrl_c():
+            arguments = _parser().parse_args(argv)
+            arguments.argv = argv
+            name = f"gplvm {arguments.COMMAND}"
+            arguments.run(arguments)
+            sys.stdout.flush()
+        return 0
+    except SystemExit as stop:  # argparse, after --help or an error
+        return _flushed(stop.code)
+    except UserError as error:
+        return _complain(name, error, 2)
+    except (Interrupted, KeyboardInterrupt):
+        return _complain(name, "interrupted; nothing was written", 130)
+    except BrokenPipeError:
+        return _nobody_reads()
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        return _complain(name, f"{error.strerror}{where}", 1)
+
+
+def _complain(name, message, status):
+    with contextlib.suppress(BrokenPipeError):
+        print(f"{name}: error: {message}", file=sys.stderr)
+    return status
+
+
+def _flushed(status):
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _nobody_reads()
+    return status
+
+
+def _nobody_reads():
+    # Python flushes standard output once more at its end, and would complain.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141

@@ -1,0 +1,123 @@
+"""Output folders: the old files whole, or the new files whole."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from gplvm.cli._errors import UserError, undisturbed_by_ctrl_c
+
+# Lists what a command wrote, so that --force replaces that and nothing else.
+MANIFEST = ".gplvm-files"
+
+
+class OutputFolder:
+    """A folder that is written beside its place and moved there when complete.
+
+    Used as a context manager, it gives the path to write to. If the context ends
+    with an exception, what was written is removed and the target is as before.
+
+    Parameters
+    ----------
+    target : path-like
+        Where the folder shall be.
+
+    force : bool, default=False
+        Write into a folder that has files. Those that an earlier command listed
+        there are replaced; any other file stays, unless it has the same name.
+
+    Raises
+    ------
+    UserError
+        If the target is a file, cannot be written, or has files and not `force`.
+    """
+
+    def __init__(self, target, force=False):
+        self._name = str(target)
+        self._target = Path(os.path.abspath(target))
+        self._force = force
+        self._temporary = None
+
+    def __enter__(self):
+        target = self._target
+        if target.exists() and not target.is_dir():
+            raise UserError(f"{self._name} is a file; --output names a folder")
+        try:
+            if not self._force and target.is_dir() and any(target.iterdir()):
+                raise UserError(
+                    f"{self._name} is not empty; name another folder, or let --force "
+                    "replace what gplvm wrote there"
+                )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._temporary = Path(
+                tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")
+            )
+        except OSError as error:
+            raise UserError(f"cannot write {self._name}: {error.strerror}") from error
+        return self._temporary
+
+    def __exit__(self, kind, error, traceback):
+        try:
+            if kind is None:
+                with undisturbed_by_ctrl_c():
+                    self._publish()
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _publish(self):
+        files = sorted(
+            path.relative_to(self._temporary)
+            for path in self._temporary.rglob("*")
+            if path.is_file()
+        )
+        listing = "".join(f"{path.as_posix()}\n" for path in files)
+        (self._temporary / MANIFEST).write_text(listing, encoding="utf-8")
+        if not self._target.exists():
+            _open_to_readers(self._temporary)
+            self._temporary.rename(self._target)
+            return
+        # A target that exists keeps its identity: somebody may be standing in it.
+        self._refuse_folder_in_place_of_file(files)
+        stale = set(_read_manifest(self._target)) - set(files)
+        for path in [*files, Path(MANIFEST)]:
+            place = self._target / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self._temporary / path, place)
+        _remove(self._target, stale)
+
+    def _refuse_folder_in_place_of_file(self, files):
+        for path in files:
+            if (self._target / path).is_dir():
+                raise UserError(f"{Path(self._name) / path} is a folder; move it away")
+            for parent in list(path.parents)[:-1]:
+                if (self._target / parent).is_file():
+                    raise UserError(
+                        f"{Path(self._name) / parent} is a file; move it away"
+                    )
+
+
+def _open_to_readers(folder):
+    """The usual permissions: a temporary folder starts with its owner's alone."""
+    umask = os.umask(0)
+    os.umask(umask)
+    folder.chmod(0o777 & ~umask)
+
+
+def _read_manifest(folder):
+    try:
+        lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    paths = [Path(line) for line in lines if line]
+    # Whatever the file says, nothing outside the folder is ours to remove.
+    return [path for path in paths if not path.is_absolute() and ".." not in path.parts]
+
+
+def _remove(folder, files):
+    for path in files:
+        (folder / path).unlink(missing_ok=True)
+    parents = {parent for path in files for parent in list(path.parents)[:-1]}
+    for parent in sorted(parents, key=lambda p: len(p.parts), reverse=True):
+        place = folder / parent
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()

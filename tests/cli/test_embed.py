@@ -1,0 +1,210 @@
+"""`gplvm embed`: files in, files out, and what it refuses."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_iris
+from sklearn.neighbors import NearestNeighbors
+
+from gplvm.datasets import make_creatures, save_image_folder
+
+
+@pytest.fixture(scope="module")
+def iris():
+    """Forty flowers and their names."""
+    data = load_iris()
+    rows = np.arange(0, 150, 4)
+    return data.data[rows], data.target_names[data.target[rows]]
+
+
+@pytest.fixture
+def table(tmp_path, iris):
+    """The flowers as a CSV file whose path has a space and an umlaut."""
+    path = tmp_path / "iris für alle.csv"
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, delimiter=";")
+        writer.writerow(["a", "b", "c", "d", "kind"])
+        writer.writerows([*row, name] for row, name in zip(*iris, strict=True))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of creatures."""
+    creatures = make_creatures(21, image_size=12, random_state=0)
+    save_image_folder(
+        tmp_path / "images", creatures.images, creatures.target, creatures.target_names
+    )
+    return tmp_path / "images"
+
+
+def _read(path):
+    with open(path, newline="", encoding="utf-8") as stream:
+        header, *rows = csv.reader(stream)
+    return header, rows
+
+
+def _picture(path):
+    with Image.open(path) as image:
+        image.load()
+        assert min(image.size) > 100
+        assert len(np.unique(np.asarray(image.convert("L")))) > 10
+
+
+@pytest.mark.parametrize(
+    ("model", "prefix"),
+    [("gplvm", "gplvm"), ("linear", "gplvm"), ("autoencoder", "linearautoencoder")],
+)
+def test_table(command, table, iris, tmp_path, model, prefix):
+    out = tmp_path / "a b"
+    status, said, err = command(
+        "embed", table, "--model", model, "--labels", "kind", "--output", out,
+        "--standardize",
+    )  # fmt: skip
+    assert status == 0, err
+    assert "38 rows of 4 in 2 dimensions" in said
+    header, rows = _read(out / "embedding.csv")
+    assert header == [f"{prefix}0", f"{prefix}1", "label"]
+    assert [row[2] for row in rows] == list(iris[1])
+    embedding = np.array([row[:2] for row in rows], dtype=float)
+    # Setosa lies apart in any of them.
+    setosa = iris[1] == "setosa"
+    nearest = NearestNeighbors(n_neighbors=1).fit(embedding).kneighbors()[1][:, 0]
+    assert np.sum(setosa[nearest] != setosa) <= 2
+    _picture(out / "latent.png")
+    assert not (out / "reconstructions.png").exists()
+
+
+def test_equal_seeds_give_equal_files(command, table, tmp_path):
+    for name in "ab":
+        status, *_ = command(
+            "embed", table, "--max-iter", 20, "--seed", 3, "--output", tmp_path / name
+        )
+        assert status == 0
+    assert _read(tmp_path / "a" / "embedding.csv") == _read(
+        tmp_path / "b" / "embedding.csv"
+    )
+
+
+def test_linear_kernel_is_the_linear_model(command, iris, tmp_path):
+    np.savez(tmp_path / "a.npz", X=iris[0], y=iris[1])
+    files = []
+    for options in (["--model", "linear"], ["--kernel", "linear"]):
+        out = tmp_path / options[1] / options[0]
+        assert command("embed", tmp_path / "a.npz", *options, "--output", out)[0] == 0
+        files.append(_read(out / "embedding.csv"))
+    assert files[0] == files[1] and files[0][0] == ["gplvm0", "gplvm1", "label"]
+
+
+@pytest.mark.parametrize("n_components", [1, 3])
+def test_other_numbers_of_components(command, iris, tmp_path, n_components):
+    np.save(tmp_path / "a.npy", iris[0])
+    out = tmp_path / "out"
+    status, *_ = command(
+        "embed", tmp_path / "a.npy", "--model", "linear", "--n-components",
+        n_components, "--output", out,
+    )  # fmt: skip
+    assert status == 0
+    header, rows = _read(out / "embedding.csv")
+    assert header == [f"gplvm{i}" for i in range(n_components)]
+    assert len(rows) == len(iris[0])
+    _picture(out / "latent.png")
+
+
+def test_image_folder(command, folder, tmp_path):
+    out = tmp_path / "out"
+    status, *_ = command(
+        "embed", folder, "--image-size", 10, "--max-iter", 30, "--output", out
+    )
+    assert status == 0
+    header, rows = _read(out / "embedding.csv")
+    assert header == ["gplvm0", "gplvm1", "label", "filename"]
+    assert len(rows) == 21
+    for *_, label, filename in rows:
+        assert filename.startswith(f"{label}/") and (folder / filename).is_file()
+    _picture(out / "latent.png")
+    _picture(out / "reconstructions.png")
+
+
+def test_a_fit_that_stops_early_is_noted(command, table, tmp_path):
+    status, _, err = command(
+        "embed", table, "--max-iter", 2, "--output", tmp_path / "out"
+    )
+    assert status == 0 and "gplvm embed: note: " in err and "max_iter" in err
+
+
+def test_nothing_is_overwritten_without_force(command, table, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["embed", table, "--model", "autoencoder", "--output", out]
+    assert command(*arguments)[0] == 0
+    (out / "latent.png").write_text("old")
+    (out / "mine.txt").write_text("mine")
+    status, _, err = command(*arguments)
+    assert status == 2 and "--force" in err and err.count("\n") == 1
+    assert (out / "latent.png").read_text() == "old"
+    assert command(*arguments, "--force")[0] == 0
+    _picture(out / "latent.png")
+    assert (out / "mine.txt").read_text() == "mine"
+
+
+def _refused(command, tmp_path, path, *options):
+    """The one line that says why, with nothing written."""
+    status, said, err = command("embed", path, "--output", tmp_path / "out", *options)
+    assert status == 2 and not said
+    assert err.startswith("gplvm embed: error: ") and err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    return err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n3\n", "line 3: 1 field, but line 1 has 2"),
+        ("a,b\n1,2\n3,x\n4,5\n", "line 3, column 'b': 'x' is not a number"),
+        ("a,b\nx,y\n", "no column of numbers"),
+        ("", "the file is empty"),
+        ("a,b\n1,2\n3,inf\n4,5\n", "line 3, column 'b': Input X contains infinity"),
+        ("a,b\n1,2\n", "1 rows of 2 columns do not have 2 components"),
+        ("a\n1\n2\n3\n", "3 rows of 1 columns do not have 2 components"),
+    ],
+)
+@pytest.mark.parametrize("model", ["gplvm", "autoencoder"])
+def test_bad_tables(command, tmp_path, content, message, model):
+    path = tmp_path / "bad table.csv"
+    path.write_text(content)
+    err = _refused(command, tmp_path, path, "--model", model)
+    assert message in err and "bad table.csv" in err
+
+
+@pytest.mark.parametrize("option", [[], ["--standardize"]])
+def test_a_missing_value_is_placed(command, tmp_path, option):
+    path = tmp_path / "gaps.csv"
+    path.write_text("a,b\n1,2\n3,\n4,5\n6,8\n")
+    err = _refused(command, tmp_path, path, "--model", "autoencoder", *option)
+    assert "gaps.csv, line 3, column 'b': " in err and "NaN" in err
+
+
+def test_bad_files_and_folders(command, tmp_path, folder):
+    assert "no such file" in _refused(command, tmp_path, tmp_path / "none.csv")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert str(empty) in _refused(command, tmp_path, empty)
+    broken = next(folder.rglob("*.png"))
+    broken.write_bytes(b"no picture")
+    assert broken.name in _refused(command, tmp_path, folder)
+    broken.unlink()
+    Image.new("L", (9, 7)).save(broken)
+    err = _refused(command, tmp_path, folder)
+    assert broken.name in err and "--image-size" in err
+    objects = tmp_path / "objects.npy"
+    np.save(objects, np.array([[{}]], dtype=object), allow_pickle=True)
+    assert "never loaded" in _refused(command, tmp_path, objects)
+
+
+def test_the_output_is_no_file(command, table, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    status, _, err = command("embed", table, "--output", tmp_path / "file")
+    assert status == 2 and "is a file" in err
+    assert (tmp_path / "file").read_text() == "mine"

@@ -1,0 +1,112 @@
+"""The command as a whole: help, exit statuses, interruption."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import gplvm
+from gplvm.cli import _embed, main
+
+
+def test_version(command):
+    assert command("--version") == (0, f"gplvm {gplvm.__version__}\n", "")
+
+
+@pytest.mark.parametrize("name", ["demo", "creatures", "embed"])
+def test_help_has_examples(command, name):
+    status, out, err = command(name, "--help")
+    assert status == 0 and not err
+    assert f"\n  gplvm {name} " in out.partition("examples:")[2]
+    assert name in command("--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "gplvm: error: the following arguments are required: COMMAND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["demo"], "gplvm demo: error: the following arguments are required: --output"),
+        (["demo", "--output", "x", "--n-samples", "10"], "'10' is not a whole number"),
+        (["creatures", "x", "--noise", "-1"], "'-1' is not a number of at least 0"),
+        (["creatures", "x", "--image-size", "4000"], "whole number from 8 to 512"),
+        (["embed", "x", "--output", "y", "--model", "umap"], "invalid choice: 'umap'"),
+        (["embed", "x", "--output", "y", "--max-iter", "0"], "of at least 1"),
+        (["embed", "x", "--output", "y", "--n-components", "two"], "'two' is not"),
+        (
+            ["embed", "x", "--output", "y", "--model", "linear", "--kernel", "rbf"],
+            "--kernel is for --model gplvm, not linear",
+        ),
+    ],
+)
+def test_wrong_arguments_are_told_in_one_line(command, arguments, message):
+    status, out, err = command(*arguments)
+    assert status == 2 and not out
+    assert message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (KeyboardInterrupt(), 130),
+        (OSError(errno.ENOSPC, "No space left on device", "f.png"), 1),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 141),
+    ],
+)
+def test_what_ends_a_command_from_outside(monkeypatch, tmp_path, capsys, error, status):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(_embed, "read_input", fail)
+    # capsys, not a file: there is no descriptor to hand to the null device.
+    assert main(["embed", "x.csv", "--output", str(tmp_path / "out")]) == status
+    err = capsys.readouterr().err
+    assert err.count("\n") == (status != 141)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bug_shows_its_traceback(monkeypatch, tmp_path):
+    def fail(*arguments, **options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(_embed, "read_input", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["embed", "x.csv", "--output", str(tmp_path / "out")])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_in_a_fit_stops_the_command(monkeypatch, tmp_path, capsys):
+    def interrupt(*arguments, **options):
+        try:  # as the estimators do
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            pytest.fail("the fit took the interruption for its own")
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(_embed, "read_input", interrupt)
+    assert main(["embed", "x.csv", "--output", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == (
+        "gplvm embed: error: interrupted; nothing was written\n"
+    )
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_as_a_module_and_into_a_closed_pipe():
+    run = [sys.executable, "-m", "gplvm", "embed", "--help"]
+    # Unbuffered, argparse itself passes over the error, and so is the status 0.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            run, stdout=writing, stderr=subprocess.PIPE, env=environment
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
