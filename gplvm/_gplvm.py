@@ -4,20 +4,19 @@ import os
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
-from sklearn.callback import CallbackSupportMixin
 from sklearn.gaussian_process import kernels as sk
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gplvm import _latent, kernels
 from gplvm._compat import Interval, StrOptions, _fit_context
+from gplvm._latent_model import LatentModel
 from gplvm._likelihoods import DenseLikelihood, LinearLikelihood
+from gplvm._missing import PatternLikelihood, missing_patterns
 from gplvm._optimize import FitMonitor, Packing, minimize_lbfgs
+from gplvm._sparse import SparseLikelihood, initial_inducing_points
+from gplvm.gradients.prediction import standard_normal
 
 # Bounds of the noise variance relative to the data's: below, float64 cannot factor
 # the covariance of a smooth kernel; above, nothing is left to explain.
@@ -29,17 +28,21 @@ _NOISE_BOUNDS = (1e-8, 10.0)
 _START_SPREAD = 2.0
 _START_NOISE = 0.3
 
-# New rows start from this many of the nearest training rows: the best of them, and
-# the best that lies elsewhere in latent space.
-_N_NEIGHBORS = 10
+_SMALLEST_VARIANCE = 1e-290  # so that its bounds are not zero
+
+_SHORTCUTS = {
+    "rbf": lambda: sk.RBF(1.0, "fixed"),
+    "matern32": lambda: sk.Matern(1.0, "fixed", nu=1.5),
+    "matern52": lambda: sk.Matern(1.0, "fixed", nu=2.5),
+    "rational_quadratic": lambda: sk.RationalQuadratic(1.0, 1.0, "fixed"),
+}
+
+# Up to this many rows "auto" is exact, beyond it has so many inducing points.
+_EXACT_ROWS = 1500
+_AUTO_INDUCING = 100
 
 
-class GPLVM(
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class GPLVM(LatentModel):
     r"""Gaussian-process latent variable model.
 
     Each feature is a Gaussian process over unknown latent positions X, with one
@@ -58,22 +61,41 @@ class GPLVM(
     n_components : int, default=2
         Number of latent dimensions.
 
-    kernel : {"linear", "rbf"}, kernel object or None, default=None
+    kernel : {"linear", "rbf", "matern32", "matern52", "rational_quadratic"}, kernel \
+            object or None, default=None
         Covariance of the latent functions. ``"rbf"``, or None, is
-        ``ConstantKernel() * RBF(1.0, "fixed")``; ``"linear"`` is
-        ``ConstantKernel(1.0, "fixed") * DotProduct(0.0, "fixed")``, whose likelihood
-        is computed without an N x N matrix. A scikit-learn kernel object is cloned;
-        `gplvm.kernels` names the supported ones. The scale of latent space is
-        free, so a kernel needs no length scale of its own: fix it at 1, and the
-        positions are measured in length scales.
+        ``ConstantKernel() * RBF(1.0, "fixed")``, and so the other stationary ones;
+        ``"linear"`` is ``ConstantKernel(1.0, "fixed") * DotProduct(0.0, "fixed")``.
+        A scikit-learn kernel object is cloned; `gplvm.kernels` names the supported
+        ones. The likelihood of a DotProduct, with constants and white noise around
+        it, is computed without an N x N matrix. The scale of latent space is free, so
+        a kernel needs no isotropic length scale of its own: fixed at 1, positions are
+        measured in length scales.
 
     noise_variance : float, default=None
         Variance of the noise, in squared units of the data, held fixed. None: it is
         estimated, between 1e-8 and 10 times the data's mean variance.
 
+    latent_prior : {"normal"} or None, default=None
+        Prior of the latent positions: none, or the standard normal, which keeps them
+        within a few length scales of the origin. None is the default since the scale
+        of latent space carries how non-linear the data are, which a prior would
+        decide beforehand; with a free isotropic length scale the prior is degenerate,
+        for positions and length scale can shrink together.
+
     init : {"pca", "isomap", "random"} or array-like of shape \
             (n_samples, n_components), default="pca"
         Start of the latent positions. An array is taken as it is.
+
+    n_inducing : int, "auto" or None, default="auto"
+        Number of inducing points M of the sparse approximation [3]_, which maximises
+        a lower bound of the likelihood at O(N M^2) instead of O(N^3). ``"auto"`` is
+        exact up to 1500 rows, and 100 points beyond; None is always exact. The linear
+        kernel is always exact.
+
+    n_restarts : int, default=1
+        Number of starts, of which the one that ends highest is kept. Starts after
+        the first are shaken copies of it.
 
     max_iter : int, default=1000
         Iterations of L-BFGS at most.
@@ -87,8 +109,11 @@ class GPLVM(
         Whether `fit` starts from the embedding and hyperparameters of the last fit,
         if the shapes agree.
 
+    n_jobs : int, default=None
+        Number of restarts that run at the same time, through joblib.
+
     random_state : int, RandomState instance or None, default=None
-        Source of ``init="random"``.
+        Source of ``init="random"``, restarts and inducing points.
 
     verbose : int, default=0
         1 prints every tenth iteration, 2 every one.
@@ -109,7 +134,11 @@ class GPLVM(
         ``kernel_.theta`` followed by the log noise variance.
 
     log_likelihood_ : float
-        log p(Y | X) at the fit, in nats, for all the data.
+        log p(Y | X) at the fit, in nats, for all the data; with inducing points the
+        bound on it.
+
+    inducing_points_ : ndarray of shape (n_inducing, n_components)
+        Inducing inputs; only if the model has them.
 
     loss_curve_ : list of float
         Minus the log-likelihood per row after each iteration, in nats.
@@ -133,9 +162,10 @@ class GPLVM(
 
     Notes
     -----
-    An iteration costs O(N^3) time and O(N^2) memory (about five N x N arrays),
-    whatever the number of features; with the linear kernel O(min(N, D) q^2) after one
-    eigendecomposition.
+    An exact iteration costs O(N^3) time and the memory of one N x N matrix, whatever
+    the number of features; with M inducing points O(N M (M + min(N, D))) time and no
+    more memory than a few blocks of rows; with the linear kernel O(min(N, D) q^2)
+    after one eigendecomposition.
 
     Data are centred and not scaled: features in different units belong into a
     `StandardScaler` first.
@@ -146,6 +176,8 @@ class GPLVM(
        of High Dimensional Data", NIPS 2004.
     .. [2] N. D. Lawrence, "Probabilistic Non-linear Principal Component Analysis with
        Gaussian Process Latent Variable Models", JMLR 6, 2005.
+    .. [3] M. K. Titsias, "Variational Learning of Inducing Variables in Sparse
+       Gaussian Processes", AISTATS 2009.
 
     Examples
     --------
@@ -162,12 +194,20 @@ class GPLVM(
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "kernel": [StrOptions({"linear", "rbf"}), sk.Kernel, None],
+        "kernel": [StrOptions(set(_SHORTCUTS) | {"linear"}), sk.Kernel, None],
         "noise_variance": [Interval(Real, 0, None, closed="neither"), None],
+        "latent_prior": [StrOptions({"normal"}), None],
         "init": [StrOptions({"pca", "isomap", "random"}), "array-like"],
+        "n_inducing": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
+        "n_restarts": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -178,20 +218,28 @@ class GPLVM(
         *,
         kernel=None,
         noise_variance=None,
+        latent_prior=None,
         init="pca",
+        n_inducing="auto",
+        n_restarts=1,
         max_iter=1000,
         tol=1e-4,
         warm_start=False,
+        n_jobs=None,
         random_state=None,
         verbose=0,
     ):
         self.n_components = n_components
         self.kernel = kernel
         self.noise_variance = noise_variance
+        self.latent_prior = latent_prior
         self.init = init
+        self.n_inducing = n_inducing
+        self.n_restarts = n_restarts
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
@@ -207,7 +255,7 @@ class GPLVM(
             Training data.
 
         y : None
-            Ignored.
+            Ignored, but handed on to callbacks.
 
         Returns
         -------
@@ -217,8 +265,8 @@ class GPLVM(
         Raises
         ------
         ValueError
-            If `n_components` exceeds the rows or the features, `init` has the wrong
-            shape, or the data are not finite.
+            If `n_components` exceeds the rows or the features, `n_inducing` the rows,
+            `init` has the wrong shape, or the data are not finite.
 
         NotImplementedError
             If the kernel is not supported.
@@ -233,55 +281,47 @@ class GPLVM(
             are kept.
         """
         data = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_min_samples=2
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            ensure_min_samples=2,
+            ensure_all_finite="allow-nan",
         )
         self._check_n_components(data)
         Y, mean = _centred(data)
         variance = _mean_variance(Y)
         kernel = self._resolve_kernel(variance)
-        linear = LinearLikelihood.is_linear(kernel)
-        if not linear:
-            _check_memory(len(Y))
-        monitor = FitMonitor(self, X, y, max_iter=self.max_iter)
-        likelihood = (LinearLikelihood if linear else DenseLikelihood)(kernel, Y)
-        embedding, theta = self._start(Y, kernel, variance, linear)
+        n_inducing = self._resolve_n_inducing(Y, kernel)
+        likelihood = self._make_likelihood(kernel, Y, n_inducing)
+        rng = check_random_state(self.random_state)
+        starts = [
+            self._start(likelihood, variance, n_inducing, rng, restart)
+            for restart in range(self.n_restarts)
+        ]
+        monitor = FitMonitor(self, X, y, max_iter=self.max_iter * self.n_restarts)
 
-        # The optimiser sees coordinates of order one, whatever the data's unit.
-        scale = embedding.std() or 1.0
-        packing = Packing(embedding=likelihood.encode(embedding), theta=theta)
-        n_samples = len(Y)
-
-        def objective(packed):
-            values = packing.unpack(packed)
-            log_likelihood, gradient = likelihood.evaluate(
-                scale * values["embedding"], values["theta"]
-            )
-            gradient["embedding"] *= scale
-            return -log_likelihood / n_samples, -packing.pack(**gradient) / n_samples
-
-        def decode(packed):
-            values = packing.unpack(packed)
-            return likelihood.decode(scale * values["embedding"]), values["theta"]
-
-        def on_iteration(packed, loss):
+        def report(blocks, loss):
             return monitor.iteration(
-                loss,
-                lambda: self._fitted_attributes(
-                    likelihood, mean, data, *decode(packed)
-                ),
+                loss, lambda: self._fitted_attributes(likelihood, mean, data, blocks)
             )
 
-        minimum = minimize_lbfgs(
-            objective,
-            packing.pack(embedding=likelihood.encode(embedding) / scale, theta=theta),
-            bounds=self._bounds(packing, kernel, variance),
-            max_iter=self.max_iter,
-            tol=self.tol * (1e-5 if linear else 1.0),
-            on_iteration=on_iteration,
-            name=type(self).__name__,
-        )
-        attributes = self._fitted_attributes(likelihood, mean, data, *decode(minimum.x))
-        for name, value in attributes.items():
+        problem = {
+            "likelihood": likelihood,
+            "bounds": self._bounds(kernel, variance),
+            "latent_prior": self.latent_prior,
+            "max_iter": self.max_iter,
+            "tol": self.tol,
+            "name": type(self).__name__,
+        }
+        if self.n_restarts == 1:
+            minima = [_maximize(start, report=report, **problem) for start in starts]
+        else:
+            minima = Parallel(n_jobs=self.n_jobs)(
+                delayed(_maximize)(start, **problem) for start in starts
+            )
+        blocks, minimum = min(minima, key=lambda found: found[1].fun)
+        fitted = self._fitted_attributes(likelihood, mean, data, blocks)
+        for name, value in fitted.items():
             setattr(self, name, value)
         self.log_likelihood_ = self.log_likelihood()
         self.loss_curve_ = minimum.loss_curve
@@ -298,7 +338,7 @@ class GPLVM(
             Training data.
 
         y : None
-            Ignored.
+            Ignored, but handed on to callbacks.
 
         Returns
         -------
@@ -323,22 +363,47 @@ class GPLVM(
             kernel = sk.ConstantKernel(1.0, "fixed") * sk.DotProduct(0.0, "fixed")
         else:
             bounds = (1e-5 * variance, 1e5 * variance)
-            kernel = sk.ConstantKernel(variance, bounds) * sk.RBF(1.0, "fixed")
+            shape = _SHORTCUTS[self.kernel or "rbf"]()
+            kernel = sk.ConstantKernel(variance, bounds) * shape
         kernels.check_kernel(kernel, self.n_components)
         return kernel
 
-    def _start(self, Y, kernel, variance, linear):
-        """Embedding and theta to start from."""
-        shape = (len(Y), self.n_components)
-        if self.warm_start and getattr(self, "embedding_", np.empty(0)).shape == shape:
-            theta = self.theta_.copy()
-            if self.noise_variance is not None:
-                theta[-1] = np.log(self.noise_variance)
-            if len(theta) == kernel.n_dims + 1:
-                return self.embedding_.astype(float), theta
-        embedding = _latent.initial_embedding(
-            Y, self.n_components, self.init, check_random_state(self.random_state)
-        )
+    def _resolve_n_inducing(self, Y, kernel):
+        """The number of inducing points, or None for an exact likelihood."""
+        n_samples = len(Y)
+        n_patterns = len(missing_patterns(Y)) if np.isnan(Y).any() else 1
+        if LinearLikelihood.is_linear(kernel) and n_patterns == 1:
+            return None  # exact, and cheaper than any approximation
+        if self.n_inducing == "auto":
+            # An exact model has a matrix for each pattern of missing values.
+            exact = n_patterns * n_samples**3 <= _EXACT_ROWS**3
+            return None if exact else min(_AUTO_INDUCING, n_samples)
+        if self.n_inducing is None:
+            _check_memory(n_samples, n_patterns)
+        elif self.n_inducing > n_samples:
+            raise ValueError(
+                f"n_inducing={self.n_inducing} must not exceed n_samples={n_samples}"
+            )
+        return self.n_inducing
+
+    @staticmethod
+    def _make_likelihood(kernel, Y, n_inducing):
+        missing = np.isnan(Y).any()
+        if LinearLikelihood.is_linear(kernel) and not missing:
+            return LinearLikelihood(kernel, Y)
+        likelihood_class = DenseLikelihood if n_inducing is None else SparseLikelihood
+        if missing:
+            return PatternLikelihood(likelihood_class, kernel, Y)
+        return likelihood_class(kernel, Y)
+
+    def _start(self, likelihood, variance, n_inducing, rng, restart):
+        """Blocks to start from: embedding, inducing points if any, theta."""
+        kernel, Y = likelihood.kernel, likelihood.Y
+        warm = self._warm_blocks(len(Y), kernel, n_inducing) if restart == 0 else None
+        if warm is not None:
+            return warm
+        linear = LinearLikelihood.is_linear(kernel)
+        embedding = _latent.initial_embedding(Y, self.n_components, self.init, rng)
         if isinstance(self.init, str):
             if linear:
                 # The linear kernel's functions have the variance of the positions.
@@ -348,56 +413,98 @@ class GPLVM(
                 embedding = embedding * (
                     _START_SPREAD / np.where(spread > 0, spread, 1)
                 )
+        if restart:
+            # Further starts shake the first: neighbours stay near, the rest may change.
+            embedding = embedding + 0.5 * embedding.std() * rng.normal(
+                size=embedding.shape
+            )
+        blocks = {"embedding": embedding}
+        if n_inducing is not None:
+            blocks["inducing_points"] = initial_inducing_points(
+                embedding, n_inducing, rng
+            )
         noise_variance = self.noise_variance or _START_NOISE * variance
-        return embedding, np.append(kernel.theta, np.log(noise_variance))
+        blocks["theta"] = np.append(kernel.theta, np.log(noise_variance))
+        return blocks
 
-    def _bounds(self, packing, kernel, variance):
-        """Box constraints: free positions, the kernel's bounds, the noise's."""
+    def _warm_blocks(self, n_samples, kernel, n_inducing):
+        """The last fit's blocks, if this fit has the same shapes."""
+        if not (self.warm_start and hasattr(self, "_blocks")):
+            return None
+        blocks = {name: value.copy() for name, value in self._blocks.items()}
+        shapes = {
+            "embedding": (n_samples, self.n_components),
+            "theta": (kernel.n_dims + 1,),
+        }
+        if n_inducing is not None:
+            shapes["inducing_points"] = (n_inducing, self.n_components)
+        if {name: value.shape for name, value in blocks.items()} != shapes:
+            return None
+        if self.noise_variance is not None:
+            blocks["theta"][-1] = np.log(self.noise_variance)
+        return blocks
+
+    def _bounds(self, kernel, variance):
+        """Bounds of theta: the kernel's own, and the noise's."""
         low, high = np.log(variance) + np.log(_NOISE_BOUNDS)
         if self.noise_variance is not None:
             low = high = np.log(self.noise_variance)
-        theta = np.vstack([kernel.bounds.reshape(-1, 2), [[low, high]]])
-        free = np.full(packing.shapes["embedding"], np.inf)
-        return np.column_stack(
-            [
-                packing.pack(embedding=-free, theta=theta[:, 0]),
-                packing.pack(embedding=free, theta=theta[:, 1]),
-            ]
-        )
+        return np.vstack([kernel.bounds.reshape(-1, 2), [[low, high]]])
 
-    def _fitted_attributes(self, likelihood, mean, data, embedding, theta):
+    def _fitted_attributes(self, likelihood, mean, data, blocks):
         """Everything that transform and its kin need, from one state of the fit."""
         dtype = data.dtype
+        theta = blocks["theta"].copy()
         kernel = likelihood.kernel.clone_with_theta(theta[:-1])
-        # Only stationary kernels forget a shift; the linear one, fitted to centred
-        # data, keeps its positions centred.
-        if kernel.is_stationary():
-            embedding = embedding - embedding.mean(axis=0)
-        embedding = embedding @ _latent.orientation(
-            embedding, likelihood.Y, isotropic=_is_isotropic(kernel)
+        embedding = blocks["embedding"]
+        # Only stationary kernels forget a shift, and only without a prior.
+        movable = kernel.is_stationary() and self.latent_prior is None
+        shift = embedding.mean(axis=0) if movable else 0.0
+        rotation = _latent.orientation(
+            embedding - shift,
+            np.nan_to_num(likelihood.Y),
+            isotropic=_is_isotropic(kernel),
         )
-        return {
-            "embedding_": embedding.astype(dtype),
+        blocks = {
+            name: value if name == "theta" else (value - shift) @ rotation
+            for name, value in blocks.items()
+        }
+        attributes = {
+            "embedding_": blocks["embedding"].astype(dtype),
             "kernel_": kernel,
             "noise_variance_": float(np.exp(theta[-1])),
-            "theta_": theta.copy(),
+            "theta_": theta,
             "mean_": mean.astype(dtype),
             "_mean": mean,
-            "_embedding": embedding,
+            "_embedding": blocks["embedding"],
+            "_blocks": blocks,
             "_likelihood": likelihood,
-            "_posterior": likelihood.posterior(embedding, theta),
+            "_training_rows": likelihood.Y,
+            "_latent_prior": self.latent_prior,
+            "_posterior": likelihood.posterior(*blocks.values()),
             "_n_features_out": self.n_components,
         }
+        if "inducing_points" in blocks:
+            attributes["inducing_points_"] = blocks["inducing_points"].astype(dtype)
+        return attributes
 
     # --- The objective -------------------------------------------------------------
 
-    def log_likelihood(self, *, embedding=None, theta=None, eval_gradient=False):
+    def log_likelihood(
+        self, *, embedding=None, inducing_points=None, theta=None, eval_gradient=False
+    ):
         """Log-likelihood log p(Y | X, theta) of the training data.
+
+        With inducing points it is the collapsed variational bound on it. A prior of
+        the latent positions is not part of it.
 
         Parameters
         ----------
         embedding : array-like of shape (n_samples, n_components), default=None
             Latent positions X. None: the fitted ones.
+
+        inducing_points : array-like of shape (n_inducing, n_components), default=None
+            Inducing inputs Z, of a model that has them. None: the fitted ones.
 
         theta : array-like of shape (n_hyperparameters + 1,), default=None
             ``kernel_.theta`` followed by the log noise variance. None: `theta_`.
@@ -411,13 +518,13 @@ class GPLVM(
             In nats, for all the data.
 
         gradient : dict of str to ndarray
-            ``"embedding"`` (n_samples, n_components) and ``"theta"``
-            (n_hyperparameters + 1,). Only if `eval_gradient`.
+            Keyed by argument: ``"embedding"``, ``"theta"`` and, where there are any,
+            ``"inducing_points"``, of their shapes. Only if `eval_gradient`.
 
         Raises
         ------
         ValueError
-            If a shape is wrong.
+            If a shape is wrong, or inducing points are given to an exact model.
 
         Examples
         --------
@@ -433,155 +540,90 @@ class GPLVM(
         True
         """
         check_is_fitted(self)
-        embedding = _checked(embedding, self._embedding, "embedding")
-        theta = _checked(theta, self.theta_, "theta")
-        return self._likelihood.log_likelihood(
-            embedding, theta, eval_gradient=eval_gradient
-        )
+        given = {
+            "embedding": embedding,
+            "inducing_points": inducing_points,
+            "theta": theta,
+        }
+        if inducing_points is not None and "inducing_points" not in self._blocks:
+            raise ValueError("this model is exact and has no inducing points")
+        blocks = [
+            _checked(given[name], fitted, name) for name, fitted in self._blocks.items()
+        ]
+        return self._likelihood.log_likelihood(*blocks, eval_gradient=eval_gradient)
 
-    # --- New rows ------------------------------------------------------------------
 
-    def transform(self, X):
-        """Latent positions of rows, seen or unseen.
+def _maximize(
+    start, *, likelihood, bounds, latent_prior, max_iter, tol, name, report=None
+):
+    """Blocks of highest likelihood from one start, and the `Minimum` of the walk."""
+    n_samples = len(likelihood.Y)
+    # The optimiser sees positions of order one, whatever the data's unit.
+    scale = start["embedding"].std() or 1.0
+    scales = {block: 1.0 if block == "theta" else scale for block in start}
+    coordinates = {**start, "embedding": likelihood.encode(start["embedding"])}
+    packing = Packing(**coordinates)
 
-        A new row's position maximises its predictive density log p(y | x), by BFGS
-        from the positions of its nearest training rows; each row is treated by itself.
-        A row of the training data gets its fitted position, which maximises the
-        predictive density given the *other* rows: it does not count twice.
+    def unpack(packed):
+        blocks = packing.unpack(packed)
+        return {block: scales[block] * value for block, value in blocks.items()}
 
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Data rows.
+    def objective(packed):
+        blocks = unpack(packed)
+        value, gradient = likelihood.evaluate(*blocks.values())
+        if latent_prior is not None:
+            # U'U = I: the prior of X = U V is that of V.
+            prior, slope = standard_normal(blocks["embedding"])
+            value += prior
+            gradient["embedding"] = gradient["embedding"] + slope
+        gradient = {block: scales[block] * gradient[block] for block in blocks}
+        return -value / n_samples, -packing.pack(**gradient) / n_samples
 
-        Returns
-        -------
-        embedding : ndarray of shape (n_rows, n_components)
-            Latent positions.
-        """
-        positions, _, dtype = self._project(X)
-        return positions.astype(dtype)
+    def decode(packed):
+        blocks = unpack(packed)
+        blocks["embedding"] = likelihood.decode(blocks["embedding"])
+        return blocks
 
-    def score_samples(self, X):
-        """Log density of each row at its own latent position.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Data rows.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_rows,)
-            log p(y | x) in nats, x being the row's position from `transform`.
-        """
-        return self._project(X)[1]
-
-    def score(self, X, y=None):
-        """Mean log density of the rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            Data rows.
-
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        log_density : float
-            Mean of `score_samples`, in nats.
-        """
-        return float(np.mean(self.score_samples(X)))
-
-    def _project(self, X):
-        """Positions and log densities of rows, and the dtype of the answer."""
-        check_is_fitted(self)
-        data = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        Y = data.astype(float) - self._mean
-        training = self._likelihood.Y
-        n_neighbors = min(_N_NEIGHBORS, len(training))
-        neighbors = _latent.nearest_rows(Y, training, n_neighbors)
-        starts = self._starts(Y, neighbors)
-        positions, log_density = _latent.project_rows(self._posterior, Y, starts)
-        # A training row is its own nearest neighbour, to the bit.
-        same = (Y[:, None, :] == training[neighbors[:, :1]]).all(axis=2)[:, 0]
-        if same.any():
-            positions[same] = self._embedding[neighbors[same, 0]]
-            log_density[same] = self._posterior.log_density(positions[same], Y[same])[0]
-        return positions, log_density, data.dtype
-
-    def _starts(self, Y, neighbors):
-        """Two starts a row: the neighbour of highest density, and one elsewhere."""
-        n_rows, n_neighbors = neighbors.shape
-        candidates = self._embedding[neighbors]
-        flat = candidates.reshape(-1, self.n_components)
-        density, _ = self._posterior.log_density(
-            flat, np.repeat(Y, n_neighbors, axis=0)
-        )
-        density = density.reshape(n_rows, n_neighbors)
-        rows = np.arange(n_rows)
-        first = density.argmax(axis=1)
-        distance = np.linalg.norm(candidates - candidates[rows, first][:, None], axis=2)
-        elsewhere = distance > 0.5 * self._embedding.std(axis=0).max()
-        density[~elsewhere] = -np.inf
-        second = np.where(elsewhere.any(axis=1), density.argmax(axis=1), first)
-        return candidates[rows[:, None], np.column_stack([first, second])]
-
-    # --- Back to the data ------------------------------------------------------------
-
-    def inverse_transform(self, Z, return_std=False):
-        """Data rows at latent positions.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_rows, n_components)
-            Latent positions.
-
-        return_std : bool, default=False
-            Whether to return the standard deviation too.
-
-        Returns
-        -------
-        X : ndarray of shape (n_rows, n_features)
-            Predictive mean.
-
-        std : ndarray of shape (n_rows, n_features)
-            Predictive standard deviation, noise included: that of a new observation.
-            All features share it, so this is a read-only broadcast. Only if
-            `return_std`.
-        """
-        check_is_fitted(self)
-        Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
-        if Z.shape[1] != self.n_components:
-            raise ValueError(
-                f"Z has {Z.shape[1]} columns, expected n_components={self.n_components}"
-            )
-        mean, variance = self._posterior.predict(Z.astype(float))
-        mean = (mean + self._mean).astype(Z.dtype)
-        if not return_std:
-            return mean
-        std = np.sqrt(variance).astype(Z.dtype)
-        return mean, np.broadcast_to(std[:, None], mean.shape)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
+    free = {block: np.full(np.shape(value), np.inf) for block, value in start.items()}
+    free["embedding"] = np.full(coordinates["embedding"].shape, np.inf)
+    lower = {block: -value for block, value in free.items()}
+    minimum = minimize_lbfgs(
+        objective,
+        packing.pack(**{b: coordinates[b] / scales[b] for b in coordinates}),
+        bounds=np.column_stack(
+            [
+                packing.pack(**{**lower, "theta": bounds[:, 0]}),
+                packing.pack(**{**free, "theta": bounds[:, 1]}),
+            ]
+        ),
+        max_iter=max_iter,
+        # Iterations of the linear kernel cost next to nothing.
+        tol=tol * (1e-5 if isinstance(likelihood, LinearLikelihood) else 1.0),
+        on_iteration=report and (lambda x, loss: report(decode(x), loss)),
+        name=name,
+    )
+    return decode(minimum.x), minimum
 
 
 def _centred(data):
-    mean = data.mean(axis=0, dtype=float)
+    """Data minus the mean of what was observed, and that mean."""
+    missing = np.isnan(data)
+    for axis, kind in enumerate(["column", "row"]):
+        empty = np.flatnonzero(missing.all(axis=axis))
+        if empty.size:
+            raise ValueError(
+                f"{kind} {empty[0]} of X has no observed entry, all are NaN"
+            )
+    mean = np.nanmean(data, axis=0, dtype=float)
     return data.astype(float) - mean, mean
 
 
 def _mean_variance(Y):
     """The data's mean variance, the unit of noise and signal; 1 for constant data."""
-    scale = np.abs(Y).max()
+    scale = np.nanmax(np.abs(Y))
     if scale == 0:
         return 1.0
-    return max(float(np.mean((Y / scale) ** 2)) * scale**2, np.finfo(float).tiny * 1e12)
+    return max(float(np.nanmean((Y / scale) ** 2)) * scale**2, _SMALLEST_VARIANCE)
 
 
 def _is_isotropic(kernel):
@@ -601,9 +643,9 @@ def _checked(given, fitted, name):
     return given
 
 
-def _check_memory(n_samples):
-    """Refuse an exact model whose five N x N arrays exceed the machine's memory."""
-    needed = 5 * 8 * n_samples**2
+def _check_memory(n_samples, n_patterns):
+    """Refuse an exact model whose matrices exceed the machine's memory."""
+    needed = (2 + n_patterns) * 8 * n_samples**2
     try:
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not every system tells
@@ -611,6 +653,6 @@ def _check_memory(n_samples):
     if needed > available:
         raise MemoryError(
             f"The exact GPLVM of {n_samples} rows needs about {needed / 2**30:.0f} "
-            f"GiB, and this machine has {available / 2**30:.0f} GiB. Fit a subset of "
-            "the rows and transform the others, or use kernel='linear'."
+            f"GiB, and this machine has {available / 2**30:.0f} GiB. Use inducing "
+            f"points, for example n_inducing={_AUTO_INDUCING}, or kernel='linear'."
         )

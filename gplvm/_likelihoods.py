@@ -181,7 +181,7 @@ class DenseLikelihood:
 
 
 class LinearLikelihood:
-    """``K = alpha X X' + I / beta``, never formed.
+    """``K = alpha X X' + c 1 1' + I / beta``, never formed.
 
     An evaluation costs O(min(N, D) q^2) after one eigendecomposition of the smaller
     Gram matrix of the data: dL/dX lies in the span of X and Y, so latent positions
@@ -201,10 +201,8 @@ class LinearLikelihood:
         wide = n_features > n_samples
         eigenvalues, vectors = np.linalg.eigh(Y @ Y.T if wide else Y.T @ Y)
         # Directions without data, within the rounding of the Gram matrix.
-        kept = (
-            eigenvalues
-            > eigenvalues[-1:].sum() * len(eigenvalues) * np.finfo(float).eps
-        )
+        rounding = len(eigenvalues) * np.finfo(float).eps
+        kept = eigenvalues > eigenvalues[-1:].sum() * rounding
         self.eigenvalues = eigenvalues[kept][::-1]
         self.basis = vectors[:, kept][:, ::-1]
         if not wide:
@@ -212,18 +210,8 @@ class LinearLikelihood:
 
     @staticmethod
     def is_linear(kernel):
-        """Whether a kernel is a constant times DotProduct without an offset."""
-        if type(kernel) is sk.Product:
-            parts = {type(part): part for part in (kernel.k1, kernel.k2)}
-            return set(parts) == {
-                sk.ConstantKernel,
-                sk.DotProduct,
-            } and LinearLikelihood.is_linear(parts[sk.DotProduct])
-        return (
-            type(kernel) is sk.DotProduct
-            and kernel.sigma_0 == 0
-            and kernel.hyperparameter_sigma_0.fixed
-        )
+        """Whether a kernel is DotProduct, with constants and white noise around it."""
+        return _degree(kernel) == 1
 
     def encode(self, embedding):
         """V = U'X."""
@@ -235,60 +223,127 @@ class LinearLikelihood:
 
     def evaluate(self, coordinates, theta):
         """Log-likelihood and its gradients by name, in the coordinates V."""
-        alpha, noise_variance = self._scalars(theta)
+        alpha, offset, beta, pull = self._scalars(theta)
+        n_samples, n_features = self.Y.shape
         value, gradient = spectral_gplvm_log_likelihood(
             coordinates,
             self.eigenvalues,
             alpha,
-            1.0 / noise_variance,
-            n_samples=self.Y.shape[0],
-            n_features=self.Y.shape[1],
+            beta,
+            n_samples=n_samples,
+            n_features=n_features,
             eval_gradient=True,
         )
-        return value, self._chain(gradient, gradient.pop("V"), theta)
+        # The data are centred, 1'Y = 0: the offset's direction is orthogonal to U and
+        # adds log(1 + c beta N) to log|K|, nothing to the trace.
+        inside = 1.0 + offset * beta * n_samples
+        value -= 0.5 * n_features * np.log(inside)
+        d_offset = -0.5 * n_features * beta * n_samples / inside
+        d_beta = gradient["beta"] - 0.5 * n_features * offset * n_samples / inside
+        dtheta = pull(gradient["alpha"], d_offset, d_beta)
+        return value, {"embedding": gradient["V"], "theta": dtheta}
 
     def log_likelihood(self, embedding, theta, *, eval_gradient=False):
         """log p(Y | X, theta) of any latent positions, in O(N D q)."""
-        alpha, noise_variance = self._scalars(theta)
-        beta = 1.0 / noise_variance
-        if not eval_gradient:
-            return gplvm_log_likelihood(embedding, self.Y, alpha, beta)
-        value, gradient = gplvm_log_likelihood(
-            embedding, self.Y, alpha, beta, eval_gradient=True
+        alpha, offset, beta, pull = self._scalars(theta)
+        # alpha X X' + c 1 1' is the linear covariance of [sqrt(alpha) X, sqrt(c) 1].
+        n_samples, q = embedding.shape
+        features = np.column_stack(
+            [np.sqrt(alpha) * embedding, np.full(n_samples, np.sqrt(offset))]
         )
-        return value, self._chain(gradient, gradient.pop("X"), theta)
+        if not eval_gradient:
+            return gplvm_log_likelihood(features, self.Y, 1.0, beta)
+        value, gradient = gplvm_log_likelihood(
+            features, self.Y, 1.0, beta, eval_gradient=True
+        )
+        dX = np.sqrt(alpha) * gradient["X"][:, :q]
+        d_alpha = 0.5 * np.vdot(dX, embedding) / alpha
+        # At c = 0 the derivative by sqrt(c) is zero; there theta does not hold c.
+        d_offset = 0.5 * gradient["X"][:, q].sum() / np.sqrt(offset) if offset else 0.0
+        dtheta = pull(d_alpha, d_offset, gradient["beta"])
+        return value, {"embedding": dX, "theta": dtheta}
 
     def posterior(self, embedding, theta):
-        """With the q unit vectors as inputs, k(x, Z) = alpha x, and W and P are q x q.
+        """With inputs 0 and the q unit vectors, k(x, Z) = c + alpha [0, x].
 
-        From K^-1 = beta (I - X A^-1 X'), A = I / (alpha beta) + X'X: the mean is
-        x A^-1 X'Y and the variance x A^-1 x' / beta.
+        The functions are linear in f = [1, x]: f A^-1 F'Y with A = F'F + noise *
+        diag(1 / c, 1 / alpha), F = [1, X], and the variance is noise * f A^-1 f'. W
+        and P express both by k(x, Z) = f T, so that W = T^-1 A^-1 F'Y and
+        P = T^-1 (prior - noise A^-1) T'^-1.
         """
-        alpha, noise_variance = self._scalars(theta)
-        identity = np.eye(embedding.shape[1])
-        A = noise_variance / alpha * identity + embedding.T @ embedding
+        alpha, offset, beta, _ = self._scalars(theta)
+        n_samples, q = embedding.shape
+        first = 0 if offset else 1  # without an offset, f = x and Z the unit vectors
+        prior = np.diag(np.r_[offset, np.full(q, alpha)][first:])
+        inputs = np.vstack([np.zeros(q), np.eye(q)])[first:]
+        T = np.full((q + 1, q + 1), 0.0)
+        T[0] = offset
+        T[1:, 1:] = alpha * np.eye(q)
+        T = T[first:, first:]
+        F = np.column_stack([np.ones(n_samples), embedding])[:, first:]
+        A = F.T @ F + np.linalg.inv(prior) / beta
         L = _linalg.cholesky(A)
+        T_inv = np.linalg.inv(T)
+        posterior_covariance = _linalg.inverse(L) / beta
+        reduction = T_inv @ (prior - posterior_covariance) @ T_inv.T
+        kernel = self.kernel.clone_with_theta(theta[:-1])
         return Posterior(
-            kernel=self.kernel.clone_with_theta(theta[:-1]),
-            inputs=identity,
-            weights=_linalg.solve(L, embedding.T @ self.Y) / alpha,
-            reduction=(alpha * identity - noise_variance * _linalg.inverse(L))
-            / alpha**2,
-            noise_variance=noise_variance,
+            kernel=kernel,
+            inputs=inputs,
+            weights=T_inv @ _linalg.solve(L, F.T @ self.Y),
+            reduction=0.5 * (reduction + reduction.T),
+            noise_variance=float(np.exp(theta[-1])),
         )
 
     def _scalars(self, theta):
-        kernel = self.kernel.clone_with_theta(theta[:-1])
-        constants = [
-            value
-            for name, value in kernel.get_params().items()
-            if name.endswith("constant_value")
-        ]
-        return (constants[0] if constants else 1.0), float(np.exp(theta[-1]))
+        """alpha, c, beta, and the pullback of their gradients to theta.
 
-    def _chain(self, gradient, dL_dcoordinates, theta):
-        """From alpha and beta to log alpha (where it is free) and log noise."""
-        alpha, noise_variance = self._scalars(theta)
-        by_log = [alpha * gradient["alpha"]] * (len(theta) - 1)
-        by_log.append(-gradient["beta"] / noise_variance)
-        return {"embedding": dL_dcoordinates, "theta": np.array(by_log)}
+        The kernel itself tells: k(0, 0') = c, k(1, 1') = alpha + c between different
+        rows, and k(0, 0) = c + white noise on the diagonal.
+        """
+        kernel = self.kernel.clone_with_theta(theta[:-1])
+        points = np.array([[0.0], [1.0]])
+        cross, pull_cross = kernels.evaluate(kernel, points, points)
+        variance, pull_variance = kernels.evaluate_diagonal(kernel, points[:1])
+        offset, alpha = float(cross[0, 0]), float(cross[1, 1] - cross[0, 0])
+        noise = float(np.exp(theta[-1]))
+        white = max(float(variance[0]) - offset, 0.0)
+        beta = 1.0 / (noise + white)
+
+        def pull(d_alpha, d_offset, d_beta):
+            d_noise = -(beta**2) * d_beta  # of the total, white noise included
+            dtheta = (
+                pull_cross(np.diag([d_offset - d_alpha - d_noise, d_alpha]))[0]
+                + pull_variance(np.array([d_noise]))[0]
+            )
+            return np.append(dtheta, noise * d_noise)
+
+        return alpha, offset, beta, pull
+
+
+def _degree(kernel):
+    """0: constants and white noise; 1: linear in x x'; None: anything else."""
+    kind = type(kernel)
+    if kind in (sk.ConstantKernel, sk.WhiteKernel):
+        return 0
+    if kind is sk.DotProduct:
+        return 1
+    if kind in (sk.Sum, sk.Product):
+        degrees = _degree(kernel.k1), _degree(kernel.k2)
+        if None in degrees:
+            return None
+        if kind is sk.Sum:
+            return max(degrees)
+        if sum(degrees) > 1:
+            return None
+        # White noise times a linear kernel is noise that differs from row to row.
+        noisy = any(
+            degree == 0 and _has_white(part)
+            for part, degree in zip((kernel.k1, kernel.k2), degrees, strict=True)
+        )
+        return None if noisy and sum(degrees) == 1 else sum(degrees)
+    return None
+
+
+def _has_white(kernel):
+    return any(name.endswith("noise_level") for name in kernel.get_params())

@@ -15,7 +15,16 @@ PACKAGE = Path(gplvm.__file__).parent
 LAYERS = [
     {"_compat", "_linalg", "_parallel"},
     {"gradients", "kernels"},
-    {"_optimize", "_latent", "_likelihoods", "_stochastic"},
+    {
+        "_latent",
+        "_likelihoods",
+        "_missing",
+        "_optimize",
+        "_projection",
+        "_sparse",
+        "_stochastic",
+    },
+    {"_latent_model"},
     {"_autoencoder", "_gplvm", "_bayesian_gplvm", "_swish_classifier", "graphs"},
     {"plotting"},
     {"cli"},

@@ -338,6 +338,8 @@ def test_float32_stays_and_agrees():
     assert_allclose(narrow.log_likelihood_, wide.log_likelihood_, rtol=1e-2)
 
 
+# Where the likelihood rises without end, a warning says so; the fit is still usable.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @given(
     n=st.integers(2, 8),
     d=st.integers(1, 6),
@@ -358,7 +360,7 @@ def test_awkward_data_fit_or_say_why(n, d, kind, kernel, seed):
         X[:] = 3.0
     elif kind == "one":
         X[1:] = 0.0
-    model = GPLVM(1, kernel=kernel, tol=1e-2).fit(X)
+    model = GPLVM(1, kernel=kernel, tol=1e-2, max_iter=50).fit(X)
     new = model.transform(X + 0.1)
     mean, std = model.inverse_transform(new, return_std=True)
     for array in (model.embedding_, new, mean, std, model.score_samples(X)):
@@ -382,8 +384,8 @@ def test_bad_parameters(parameters, error, message):
 def test_too_many_rows_are_refused_before_any_work(monkeypatch):
     monkeypatch.setattr("os.sysconf", lambda name: 100)
     with pytest.raises(MemoryError, match="GiB"):
-        GPLVM().fit(load_iris().data)
-    GPLVM(kernel="linear").fit(load_iris().data)
+        GPLVM(n_inducing=None).fit(load_iris().data)
+    GPLVM(kernel="linear", n_inducing=None).fit(load_iris().data)
 
 
 def test_wrong_shapes_after_the_fit():
@@ -395,3 +397,113 @@ def test_wrong_shapes_after_the_fit():
         model.log_likelihood(embedding=np.ones((3, 2)))
     with pytest.raises(NotFittedError):
         GPLVM().inverse_transform(np.ones((2, 2)))
+
+
+# --- Inducing points, restarts, the prior, uncertainty of projection -----------------
+
+
+def test_sparse_model_is_near_the_exact_one_and_below_it(digits):
+    X = digits[0][:200]
+    exact = GPLVM(tol=1e-2).fit(X)
+    sparse = GPLVM(n_inducing=60, tol=1e-2, random_state=0).fit(X)
+    assert sparse.inducing_points_.shape == (60, 2)
+    same = {"embedding": sparse.embedding_, "theta": sparse.theta_}
+    assert sparse.log_likelihood_ < exact.log_likelihood(**same)
+    neighbours = KNeighborsClassifier(1).fit(sparse.embedding_, digits[1][:200])
+    new = digits[0][200:350]
+    accuracy = neighbours.score(sparse.transform(new), digits[1][200:350])
+    assert accuracy > 0.85
+    assert_array_equal(sparse.transform(X), sparse.embedding_)
+
+
+def test_sparse_objective_is_public():
+    X = load_iris().data[::5]
+    model = GPLVM(n_inducing=6, tol=0.1, random_state=0).fit(X)
+    assert_allclose(model.log_likelihood(), model.log_likelihood_)
+
+    def function(**point):
+        return model.log_likelihood(**point, eval_gradient=True)
+
+    point = {
+        "embedding": model.embedding_,
+        "inducing_points": model.inducing_points_,
+        "theta": model.theta_,
+    }
+    assert check_gradient(function, point) < 1e-5
+    with pytest.raises(ValueError, match="exact and has no inducing points"):
+        GPLVM(tol=1.0).fit(X).log_likelihood(inducing_points=np.ones((6, 2)))
+
+
+def test_auto_is_exact_for_few_rows_and_sparse_for_many(monkeypatch):
+    X = load_iris().data
+    assert not hasattr(GPLVM(tol=1.0).fit(X), "inducing_points_")
+    monkeypatch.setattr("gplvm._gplvm._EXACT_ROWS", 100)
+    assert GPLVM(tol=1.0).fit(X).inducing_points_.shape == (100, 2)
+    assert not hasattr(GPLVM(kernel="linear").fit(X), "inducing_points_")
+    with pytest.raises(
+        ValueError, match="n_inducing=151 must not exceed n_samples=150"
+    ):
+        GPLVM(n_inducing=151).fit(X)
+
+
+def test_restarts_keep_the_best():
+    X = load_iris().data[::3]
+    one = GPLVM(tol=1e-2, random_state=0).fit(X)
+    several = GPLVM(tol=1e-2, n_restarts=3, random_state=0).fit(X)
+    assert several.log_likelihood_ >= one.log_likelihood_
+    again = GPLVM(tol=1e-2, n_restarts=3, random_state=0, n_jobs=2).fit(X)
+    assert_allclose(again.embedding_, several.embedding_, atol=1e-6)
+
+
+def test_prior_keeps_positions_near_the_origin():
+    X = load_iris().data[::3]
+    free = GPLVM(tol=1e-3).fit(X)
+    kept = GPLVM(tol=1e-3, latent_prior="normal").fit(X)
+    assert np.vdot(kept.embedding_, kept.embedding_) < np.vdot(
+        free.embedding_, free.embedding_
+    )
+    # New rows maximise the density times the prior.
+    new = X[:20] + 0.05
+    positions = kept.transform(new)
+
+    def posterior(Z):
+        density, _ = kept._posterior.log_density(Z, new - kept.mean_)
+        return density - 0.5 * (Z**2).sum(axis=1)
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        moved = positions + 1e-3 * rng.normal(size=positions.shape)
+        assert np.all(posterior(moved) < posterior(positions) + 1e-9)
+
+
+def test_projection_uncertainty_grows_with_what_is_hidden(digits, rbf):
+    X = digits[0][250:290].copy()
+    positions, std = rbf.transform(X, return_std=True)
+    assert positions.shape == std.shape == (40, 2) and np.all(std > 0)
+    X[:, 10:] = np.nan
+    _, wider = rbf.transform(X, return_std=True)
+    assert np.median(wider / std) > 1.5
+    assert np.all(wider <= rbf.embedding_.std(axis=0).max() * (1 + 1e-9))
+
+
+def test_samples_come_from_the_model(rbf):
+    rows = rbf.sample(300, random_state=0)
+    assert rows.shape == (300, 64)
+    assert_array_equal(rows, rbf.sample(300, random_state=0))
+    # Their first two moments are the data's, within the error of 300 draws.
+    assert np.abs(rows.mean(axis=0) - rbf.mean_).mean() < 1.0
+    data = rbf._likelihood.Y
+    assert_allclose(rows.var(axis=0).sum(), data.var(axis=0).sum(), rtol=0.2)
+
+
+@pytest.mark.parametrize("kernel", ["matern32", "matern52", "rational_quadratic"])
+def test_string_shortcuts(digits, kernel):
+    model = GPLVM(kernel=kernel, tol=0.1).fit(digits[0][:60])
+    assert model.transform(digits[0][60:63]).shape == (3, 2)
+
+
+def test_nested_kernel_object(digits):
+    kernel = sk.ConstantKernel(10.0) * sk.Matern([1.0, 2.0], nu=2.5) + sk.WhiteKernel()
+    model = GPLVM(kernel=kernel, tol=0.1).fit(digits[0][:60])
+    assert len(model.theta_) == 5
+    assert model.kernel_.k2.noise_level > 0

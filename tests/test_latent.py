@@ -1,14 +1,13 @@
-"""Starts, orientation, and the row-wise minimiser."""
+"""Starts and orientation."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from scipy.optimize import minimize, rosen, rosen_der
 from sklearn.decomposition import PCA
 
-from gplvm._latent import initial_embedding, minimize_rows, orientation
+from gplvm._latent import initial_embedding, orientation
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -70,50 +69,3 @@ def test_start_from_an_array():
 def test_constant_data_start_somewhere():
     X = initial_embedding(np.zeros((4, 3)), 2, "pca", np.random.RandomState(0))
     assert np.all(np.isfinite(X))
-
-
-def _rosenbrock(scales):
-    def function(X, rows):
-        values = np.array([s * rosen(x) for x, s in zip(X, scales[rows], strict=True)])
-        slopes = np.array(
-            [s * rosen_der(x) for x, s in zip(X, scales[rows], strict=True)]
-        )
-        return values, slopes
-
-    return function
-
-
-def test_rows_reach_the_minimum_that_scipy_finds():
-    rng = np.random.default_rng(0)
-    starts = rng.normal(size=(25, 3))
-    ends, values = minimize_rows(
-        _rosenbrock(np.ones(25)), starts, max_iter=500, tol=1e-9
-    )
-    for start, end, value in zip(starts, ends, values, strict=True):
-        judge = minimize(rosen, start, jac=rosen_der, method="BFGS")
-        assert value <= judge.fun + 1e-10
-        assert np.abs(rosen_der(end)).max() < 1e-5
-
-
-def test_rows_do_not_see_each_other():
-    rng = np.random.default_rng(1)
-    starts, scales = rng.normal(size=(9, 2)), np.logspace(-8, 8, 9)
-    together, _ = minimize_rows(_rosenbrock(scales), starts, max_iter=500, tol=1e-9)
-    for row in range(9):
-        alone, _ = minimize_rows(
-            _rosenbrock(scales[[row]]), starts[[row]], max_iter=500, tol=1e-9
-        )
-        assert_allclose(alone[0], together[row], atol=1e-12)
-        assert_allclose(together[row], 1.0, atol=1e-5)
-
-
-def test_a_flat_start_stays():
-    starts = np.ones((2, 2))
-    ends, values = minimize_rows(
-        lambda X, rows: (np.zeros(len(X)), np.zeros_like(X)),
-        starts,
-        max_iter=10,
-        tol=1e-9,
-    )
-    assert_allclose(ends, starts)
-    assert_allclose(values, 0)

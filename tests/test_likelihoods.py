@@ -12,6 +12,9 @@ from gplvm.gradients import check_gradient
 LINEAR = sk.ConstantKernel(0.7) * sk.DotProduct(0.0, "fixed")
 KERNELS = {
     "linear": LINEAR,
+    "linear, all": sk.WhiteKernel(0.2)
+    + 0.7 * sk.DotProduct(0.4)
+    + sk.ConstantKernel(0.1),
     "rbf": sk.ConstantKernel(1.3) * sk.RBF(0.8),
     "noisy": sk.RBF(1.2) + sk.WhiteKernel(0.1) + sk.ConstantKernel(0.5),
     "matern": sk.Matern([0.5, 1.5], nu=2.5),
@@ -26,7 +29,7 @@ def _problem(n, d, seed=0):
 
 def _likelihoods(name, Y):
     yield DenseLikelihood(KERNELS[name], Y)
-    if name == "linear":
+    if name.startswith("linear"):
         yield LinearLikelihood(KERNELS[name], Y)
 
 
@@ -52,10 +55,11 @@ def test_gradients_equal_differences(name, n, d):
 
 
 @pytest.mark.parametrize("n, d", [(9, 4), (4, 9)])
-def test_linear_equals_dense(n, d):
+@pytest.mark.parametrize("name", ["linear", "linear, all"])
+def test_linear_equals_dense(n, d, name):
     Y, X, _ = _problem(n, d)
-    theta = np.append(LINEAR.theta, np.log(0.3))
-    dense, linear = _likelihoods("linear", Y)
+    theta = np.append(KERNELS[name].theta, np.log(0.3))
+    dense, linear = _likelihoods(name, Y)
     assert_allclose(
         linear.log_likelihood(X, theta), dense.log_likelihood(X, theta), rtol=1e-12
     )
@@ -68,17 +72,22 @@ def test_linear_equals_dense(n, d):
     new = np.random.default_rng(1).normal(size=(5, 2))
     ours, theirs = linear.posterior(X, theta), dense.posterior(X, theta)
     for a, b in zip(ours.predict(new), theirs.predict(new), strict=True):
-        assert_allclose(a, b, rtol=1e-10)
+        assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("kernel, linear", [
     (sk.DotProduct(0.0, "fixed"), True),
     (LINEAR, True),
     (sk.DotProduct(0.0, "fixed") * sk.ConstantKernel(2.0, "fixed"), True),
-    (sk.DotProduct(1.0, "fixed"), False),
+    (sk.DotProduct(1.0), True),
+    (LINEAR + sk.WhiteKernel() + sk.ConstantKernel(), True),
+    (sk.ConstantKernel() * (sk.DotProduct() + sk.WhiteKernel()), True),
     (sk.ConstantKernel() * sk.RBF(), False),
-    (LINEAR + sk.WhiteKernel(), False),
-    (sk.ConstantKernel() * sk.ConstantKernel(), False),
+    (sk.DotProduct() * sk.DotProduct(), False),
+    (sk.DotProduct() * sk.WhiteKernel(), False),
+    (sk.DotProduct() ** 2, False),
+    (sk.DotProduct() + sk.RBF(), False),
+    (sk.ConstantKernel() + sk.WhiteKernel(), False),
 ])  # fmt: skip
 def test_which_kernels_are_linear(kernel, linear):
     assert LinearLikelihood.is_linear(kernel) == linear

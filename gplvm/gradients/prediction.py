@@ -20,7 +20,7 @@ def predictive_moments(k, k_diagonal, W, P, noise_variance):
 
 
 def predictive_log_density(k, k_diagonal, Y, W, P, noise_variance):
-    """``log N(y | m, s^2 I)`` of each row and its gradients.
+    """``log N(y | m, s^2 I)`` over the observed entries of each row, and gradients.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def predictive_log_density(k, k_diagonal, Y, W, P, noise_variance):
         Variances of the latent functions at those positions.
 
     Y : ndarray of shape (B, D)
-        Data rows, centred.
+        Data rows, centred; NaN marks an entry that was not observed.
 
     W : ndarray of shape (M, D)
         Weights of the mean.
@@ -52,18 +52,26 @@ def predictive_log_density(k, k_diagonal, Y, W, P, noise_variance):
     dk_diagonal : ndarray of shape (B,)
         Gradient with respect to `k_diagonal`.
     """
-    n_features = Y.shape[1]
     k_P = k @ P
     reduced = k_diagonal - np.einsum("bm,bm->b", k_P, k)
     variance = np.maximum(reduced, 0.0) + noise_variance
     residual = Y - k @ W
+    missing = np.isnan(residual)
+    residual[missing] = 0.0
+    n_observed = Y.shape[1] - missing.sum(axis=1)
     squared = np.einsum("bd,bd->b", residual, residual)
     log_density = -0.5 * (
-        n_features * (LOG_2_PI + np.log(variance)) + squared / variance
+        n_observed * (LOG_2_PI + np.log(variance)) + squared / variance
     )
-    # log p = -(D/2) log s^2 - |r|^2 / (2 s^2): d/ds^2 = (|r|^2 / s^2 - D) / (2 s^2),
-    # d/dm = r / s^2; and dm/dk = W', ds^2/dk = -2 P k', ds^2/dk(x, x) = 1.
-    d_variance = 0.5 * (squared / variance - n_features) / variance
+    # With D observed entries, log p = -(D/2) log 2 pi s^2 - |r|^2 / (2 s^2): its
+    # derivative by s^2 is (|r|^2 / s^2 - D) / (2 s^2), by the mean r / s^2; and
+    # dm/dk = W', ds^2/dk = -2 P k', ds^2/dk(x, x) = 1.
+    d_variance = 0.5 * (squared / variance - n_observed) / variance
     d_variance[reduced < 0.0] = 0.0
     dk = (residual / variance[:, None]) @ W.T - 2.0 * d_variance[:, None] * k_P
     return log_density, dk, d_variance
+
+
+def standard_normal(X):
+    """``log N(X | 0, I)`` over all entries, and its gradient -X."""
+    return float(-0.5 * (X.size * LOG_2_PI + np.vdot(X, X))), -X

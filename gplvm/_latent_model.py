@@ -1,0 +1,233 @@
+"""What a fitted latent model does with rows: project, reconstruct, score, sample."""
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from gplvm._projection import curvature_std, nearest_rows, project_rows
+
+# New rows start from this many of the nearest training rows: the best of them, and
+# the best that lies elsewhere in latent space.
+_N_NEIGHBORS = 10
+
+
+class LatentModel(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Base of the latent models.
+
+    A subclass's `fit` leaves `_posterior`, whose ``log_density(X, Y)`` and
+    ``predict(X)`` are in centred data, `_mean`, `_embedding` in double precision, and
+    `_training_rows`, the centred data with NaN where they are missing, and
+    `_latent_prior`, None or "normal".
+    """
+
+    def transform(self, X, return_std=False):
+        """Latent positions of rows, seen or unseen.
+
+        A new row's position maximises its predictive density log p(y | x), by BFGS
+        from the positions of its nearest training rows; each row is treated by itself,
+        and entries that are NaN drop out. A row of the training data gets its fitted
+        position, which maximises the predictive density given the *other* rows: it
+        does not count twice.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Data rows.
+
+        return_std : bool, default=False
+            Whether to return the standard deviations too.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_rows, n_components)
+            Latent positions.
+
+        std : ndarray of shape (n_rows, n_components)
+            Their standard deviations by Laplace's approximation: from the curvature of
+            the density at its maximum, at most the spread of the training positions.
+            Only if `return_std`.
+
+        Raises
+        ------
+        ValueError
+            If a row has no observed entry, or the number of features is wrong.
+        """
+        positions, Y, dtype = self._project(X)
+        if not return_std:
+            return positions.astype(dtype)
+        std = curvature_std(self._log_posterior, positions, Y, spread=self._spread())
+        return positions.astype(dtype), std.astype(dtype)
+
+    def score_samples(self, X):
+        """Log density of each row at its own latent position.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Data rows; the density is that of the entries that are not NaN.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_rows,)
+            log p(y | x) in nats, x being the row's position from `transform`.
+        """
+        positions, Y, _ = self._project(X)
+        return self._posterior.log_density(positions, Y)[0]
+
+    def score(self, X, y=None):
+        """Mean log density of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Data rows.
+
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        log_density : float
+            Mean of `score_samples`, in nats.
+        """
+        return float(np.mean(self.score_samples(X)))
+
+    def inverse_transform(self, Z, return_std=False):
+        """Data rows at latent positions.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_rows, n_components)
+            Latent positions.
+
+        return_std : bool, default=False
+            Whether to return the standard deviation too.
+
+        Returns
+        -------
+        X : ndarray of shape (n_rows, n_features)
+            Predictive mean.
+
+        std : ndarray of shape (n_rows, n_features)
+            Predictive standard deviation, noise included: that of a new observation.
+            Where all features share it, it is a read-only broadcast. Only if
+            `return_std`.
+
+        Raises
+        ------
+        ValueError
+            If `Z` has another number of columns than the embedding.
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
+        n_components = self._embedding.shape[1]
+        if Z.shape[1] != n_components:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, expected n_components={n_components}"
+            )
+        mean, variance = self._posterior.predict(Z.astype(float))
+        mean = (mean + self._mean).astype(Z.dtype)
+        if not return_std:
+            return mean
+        std = np.sqrt(variance).astype(Z.dtype)
+        if std.ndim == 1:
+            std = std[:, None]
+        return mean, np.broadcast_to(std, mean.shape)
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw data rows from the model.
+
+        A position is drawn from the cloud of the training positions (one of them,
+        plus a normal step of a tenth of their spread), then each feature from its
+        predictive density there, noise included.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+
+        random_state : int, RandomState instance or None, default=None
+            Source of the draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Data rows.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+        rng = check_random_state(random_state)
+        rows = rng.randint(len(self._embedding), size=n_samples)
+        step = 0.1 * self._spread() * rng.normal(size=(n_samples, self._n_features_out))
+        Z = self._embedding[rows] + step
+        mean, std = self.inverse_transform(Z, return_std=True)
+        return mean + std * rng.normal(size=mean.shape)
+
+    def _spread(self):
+        return self._embedding.std(axis=0).max() or 1.0
+
+    def _project(self, X):
+        """Positions, centred rows, and the dtype of the answer."""
+        check_is_fitted(self)
+        data = validate_data(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            reset=False,
+            ensure_all_finite="allow-nan",
+        )
+        Y = data.astype(float) - self._mean
+        empty = np.flatnonzero(np.isnan(Y).all(axis=1))
+        if empty.size:
+            raise ValueError(f"row {empty[0]} of X has no observed entry")
+        training = self._training_rows
+        neighbors = nearest_rows(Y, training, min(_N_NEIGHBORS, len(training)))
+        positions = project_rows(self._log_posterior, Y, self._starts(Y, neighbors))
+        # A training row is among its own nearest neighbours, equal to the bit.
+        for column in range(neighbors.shape[1] - 1, -1, -1):
+            nearest = training[neighbors[:, column]]
+            same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
+            positions[same] = self._embedding[neighbors[same, column]]
+        return positions, Y, data.dtype
+
+    def _log_posterior(self, X, Y):
+        """log p(y | x) + log p(x) up to a constant, row by row, and its gradient."""
+        value, gradient = self._posterior.log_density(X, Y)
+        if self._latent_prior is not None:
+            value, gradient = value - 0.5 * (X**2).sum(axis=1), gradient - X
+        return value, gradient
+
+    def _starts(self, Y, neighbors):
+        """Two starts a row: the neighbour of highest density, and one elsewhere."""
+        n_rows, n_neighbors = neighbors.shape
+        candidates = self._embedding[neighbors]
+        density, _ = self._log_posterior(
+            candidates.reshape(n_rows * n_neighbors, -1),
+            np.repeat(Y, n_neighbors, axis=0),
+        )
+        density = density.reshape(n_rows, n_neighbors)
+        rows = np.arange(n_rows)
+        first = density.argmax(axis=1)
+        distance = np.linalg.norm(candidates - candidates[rows, first][:, None], axis=2)
+        elsewhere = distance > 0.5 * self._spread()
+        density[~elsewhere] = -np.inf
+        second = np.where(elsewhere.any(axis=1), density.argmax(axis=1), first)
+        return candidates[rows[:, None], np.column_stack([first, second])]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

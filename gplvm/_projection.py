@@ -1,0 +1,217 @@
+"""How new rows join a latent model: many small optimisations, side by side.
+
+Each row takes its own path, so that it ends in the same place alone and in a batch.
+"""
+
+import numpy as np
+
+from gplvm._parallel import row_blocks
+
+
+def nearest_rows(Y, training, n_neighbors):
+    """Indices (n_rows, n_neighbors) of the nearest training rows, nearest first.
+
+    Distances are mean squares over the entries that both rows have.
+    """
+    nearest = np.empty((len(Y), n_neighbors), dtype=int)
+    # sum m (y - t)^2 = m t^2 - 2 y t + y^2 m over masks: products of the rows' values
+    # (zero where they are missing), squares and masks.
+    t_observed = ~np.isnan(training)
+    t = np.where(t_observed, training, 0.0)
+    complete = t_observed.all()
+    for rows in row_blocks(len(Y)):
+        observed = ~np.isnan(Y[rows])
+        y = np.where(observed, Y[rows], 0.0)
+        distance = observed @ (t**2).T - 2.0 * (y @ t.T)
+        if not complete:
+            shared = observed.astype(float) @ t_observed.T
+            distance += y**2 @ t_observed.T
+            with np.errstate(divide="ignore", invalid="ignore"):
+                distance = np.where(shared > 0, distance / shared, np.inf)
+        part = np.argpartition(distance, n_neighbors - 1, axis=1)[:, :n_neighbors]
+        order = np.take_along_axis(distance, part, axis=1).argsort(
+            axis=1, kind="stable"
+        )
+        nearest[rows] = np.take_along_axis(part, order, axis=1)
+    return nearest
+
+
+def project_rows(log_density, Y, starts, *, max_iter=200, tol=1e-9):
+    """Latent positions that maximise a density of each row.
+
+    Parameters
+    ----------
+    log_density : callable
+        ``log_density(X, Y) -> (values (B,), gradients (B, q))``, row by row.
+
+    Y : ndarray of shape (n_rows, n_features)
+        Data rows, centred.
+
+    starts : ndarray of shape (n_rows, n_starts, n_components)
+        Each row's starts; the best end wins.
+
+    max_iter : int, default=200
+        Iterations at most.
+
+    tol : float, default=1e-9
+        Tolerance of `minimize_rows`.
+
+    Returns
+    -------
+    positions : ndarray of shape (n_rows, n_components)
+    """
+    n_rows, n_starts, n_components = starts.shape
+    owner = np.repeat(np.arange(n_rows), n_starts)
+
+    def negative(X, active):
+        value, gradient = log_density(X, Y[owner[active]])
+        return -value, -gradient
+
+    ends, values = minimize_rows(
+        negative, starts.reshape(-1, n_components), max_iter=max_iter, tol=tol
+    )
+    values = values.reshape(n_rows, n_starts)
+    # Starts that meet in one optimum differ by rounding only: the first of them wins,
+    # so that a row's answer does not depend on the batch it came in.
+    lowest = values.min(axis=1, keepdims=True)
+    winner = np.argmax(values <= lowest + 1e-7 * (1.0 + np.abs(lowest)), axis=1)
+    return ends.reshape(starts.shape)[np.arange(n_rows), winner]
+
+
+def curvature_std(log_density, X, Y, *, spread):
+    """Standard deviations of projected positions, from the density's curvature.
+
+    Laplace's approximation: the covariance of x given y is the inverse of
+    H = -d^2 log p / dx^2 at its maximum. H comes from central differences of
+    the analytic gradient.
+
+    Parameters
+    ----------
+    log_density : callable
+        As in `project_rows`.
+
+    X : ndarray of shape (n_rows, n_components)
+        Positions at their maxima.
+
+    Y : ndarray of shape (n_rows, n_features)
+        Data rows, centred.
+
+    spread : float
+        Standard deviation of all positions: where the data say less than that about
+        a direction, it stands.
+
+    Returns
+    -------
+    std : ndarray of shape (n_rows, n_components)
+    """
+    n_components = X.shape[1]
+    step = 1e-4 * spread
+    H = np.empty((len(X), n_components, n_components))
+    for q in range(n_components):
+        shift = np.zeros(n_components)
+        shift[q] = step
+        above = log_density(X + shift, Y)[1]
+        below = log_density(X - shift, Y)[1]
+        H[:, q] = (below - above) / (2.0 * step)
+    precision, axes = np.linalg.eigh(0.5 * (H + H.transpose(0, 2, 1)))
+    variance = 1.0 / np.maximum(precision, spread**-2)
+    return np.sqrt(np.einsum("nij,nj->ni", axes**2, variance))
+
+
+def minimize_rows(function, X0, *, max_iter, tol):
+    """Minimise many small independent functions side by side by BFGS.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(X, rows) -> (values, gradients)``: problems ``rows`` (B,) at
+        positions ``X`` (B, q); each row's result depends on that row alone.
+
+    X0 : ndarray of shape (n_problems, q)
+        Starts.
+
+    max_iter : int
+        Iterations at most.
+
+    tol : float
+        A problem is done when its next step, or its predicted decrease relative to
+        ``1 + |value|``, is that small.
+
+    Returns
+    -------
+    X : ndarray of shape (n_problems, q)
+
+    values : ndarray of shape (n_problems,)
+    """
+    n, q = X0.shape
+    X = X0.copy()
+    value, gradient = function(X, np.arange(n))
+    inverse_hessian = np.zeros((n, q, q))
+    active = np.flatnonzero(np.einsum("nq,nq->n", gradient, gradient) > 0)
+    # A first step of a tenth of a unit of latent space, whatever the slope.
+    first = 0.1 / np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
+    inverse_hessian[:] = first[:, None, None] * np.eye(q)
+    fresh = np.ones(n, dtype=bool)
+
+    for _ in range(max_iter):
+        if active.size == 0:
+            break
+        H, g, x, f = (a[active] for a in (inverse_hessian, gradient, X, value))
+        step = -np.einsum("nij,nj->ni", H, g)
+        slope = np.einsum("ni,ni->n", step, g)
+        t, f_new, g_new = _backtrack(function, active, x, f, step, slope)
+        moved = t > 0
+        s = t[:, None] * step
+        y = g_new - g
+        s_y = np.einsum("ni,ni->n", s, y)
+        y_y = np.einsum("ni,ni->n", y, y)
+        curved = moved & (s_y > 1e-10 * np.sqrt(np.einsum("ni,ni->n", s, s) * y_y))
+        # The first curvature seen sets the scale of the identity (Nocedal and Wright).
+        scaled = curved & fresh[active]
+        H[scaled] = (s_y[scaled] / y_y[scaled])[:, None, None] * np.eye(q)
+        H[curved] = _bfgs_update(H[curved], s[curved], y[curved], s_y[curved])
+        keep = active[moved]
+        X[keep] += s[moved]
+        value[keep], gradient[keep] = f_new[moved], g_new[moved]
+        inverse_hessian[active] = H
+        fresh[active[curved]] = False
+        small = np.abs(s).max(axis=1) <= tol * (1.0 + np.abs(x).max(axis=1))
+        flat = np.abs(slope) <= tol**2 * (1.0 + np.abs(f))
+        active = active[moved & ~small & ~flat]
+    return X, value
+
+
+def _backtrack(function, rows, x, f, step, slope):
+    """Armijo's rule for each row: step lengths (0: no decrease), values, gradients."""
+    t = np.ones(len(rows))
+    f_new, g_new = np.full(len(rows), np.inf), np.zeros_like(x)
+    trying = np.arange(len(rows))
+    for _ in range(40):
+        f_try, g_try = function(
+            x[trying] + t[trying, None] * step[trying], rows[trying]
+        )
+        f_new[trying], g_new[trying] = f_try, g_try
+        # Near the optimum the decrease drowns in rounding; accept that much.
+        slack = 1e-13 * (1.0 + np.abs(f[trying]))
+        with np.errstate(invalid="ignore"):
+            good = f_try <= f[trying] + 1e-4 * t[trying] * slope[trying] + slack
+        trying = trying[~good]
+        if trying.size == 0:
+            return t, f_new, g_new
+        t[trying] *= 0.3
+    t[trying] = 0.0
+    return t, f_new, g_new
+
+
+def _bfgs_update(H, s, y, s_y):
+    """H+ = (I - s y'/y's) H (I - y s'/y's) + s s'/y's, for each row."""
+    rho = 1.0 / s_y
+    H_y = np.einsum("nij,nj->ni", H, y)
+    y_H_y = np.einsum("ni,ni->n", y, H_y)
+    outer = s[:, :, None] * H_y[:, None, :]
+    s_s = s[:, :, None] * s[:, None, :]
+    return (
+        H
+        - rho[:, None, None] * (outer + outer.transpose(0, 2, 1))
+        + (rho**2 * y_H_y + rho)[:, None, None] * s_s
+    )

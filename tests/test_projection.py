@@ -1,0 +1,90 @@
+"""The row-wise minimiser, the search for near rows, and the curvature."""
+
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize, rosen, rosen_der
+from sklearn.metrics.pairwise import nan_euclidean_distances
+
+from gplvm._projection import curvature_std, minimize_rows, nearest_rows
+
+
+def _rosenbrock(scales):
+    def function(X, rows):
+        values = np.array([s * rosen(x) for x, s in zip(X, scales[rows], strict=True)])
+        slopes = np.array(
+            [s * rosen_der(x) for x, s in zip(X, scales[rows], strict=True)]
+        )
+        return values, slopes
+
+    return function
+
+
+def test_rows_reach_the_minimum_that_scipy_finds():
+    rng = np.random.default_rng(0)
+    starts = rng.normal(size=(25, 3))
+    ends, values = minimize_rows(
+        _rosenbrock(np.ones(25)), starts, max_iter=500, tol=1e-9
+    )
+    for start, end, value in zip(starts, ends, values, strict=True):
+        judge = minimize(rosen, start, jac=rosen_der, method="BFGS")
+        assert value <= judge.fun + 1e-10
+        assert np.abs(rosen_der(end)).max() < 1e-5
+
+
+def test_rows_do_not_see_each_other():
+    rng = np.random.default_rng(1)
+    starts, scales = rng.normal(size=(9, 2)), np.logspace(-8, 8, 9)
+    together, _ = minimize_rows(_rosenbrock(scales), starts, max_iter=500, tol=1e-9)
+    for row in range(9):
+        alone, _ = minimize_rows(
+            _rosenbrock(scales[[row]]), starts[[row]], max_iter=500, tol=1e-9
+        )
+        assert_allclose(alone[0], together[row], atol=1e-12)
+        assert_allclose(together[row], 1.0, atol=1e-5)
+
+
+def test_a_flat_start_stays():
+    starts = np.ones((2, 2))
+    ends, values = minimize_rows(
+        lambda X, rows: (np.zeros(len(X)), np.zeros_like(X)),
+        starts,
+        max_iter=10,
+        tol=1e-9,
+    )
+    assert_allclose(ends, starts)
+    assert_allclose(values, 0)
+
+
+def test_nearest_rows_equal_scikit_learns_distances():
+    rng = np.random.default_rng(0)
+    Y, training = rng.normal(size=(40, 6)), rng.normal(size=(30, 6))
+    for missing_in_training in (False, True):
+        Y[rng.random(Y.shape) < 0.3] = np.nan
+        if missing_in_training:
+            training[rng.random(training.shape) < 0.3] = np.nan
+        distance = nan_euclidean_distances(Y, training)
+        expected = np.sort(np.nan_to_num(distance, nan=np.inf), axis=1)[:, :4]
+        nearest = nearest_rows(Y, training, 4)
+        found = np.take_along_axis(distance, nearest, axis=1)
+        assert_allclose(np.nan_to_num(found, nan=np.inf), expected)
+
+
+def test_a_row_is_its_own_nearest():
+    rows = np.random.default_rng(0).normal(size=(300, 5))
+    assert_array_equal(nearest_rows(rows, rows, 3)[:, 0], np.arange(300))
+
+
+def test_curvature_of_a_gaussian_is_its_standard_deviation():
+    covariance = np.array([[0.5, 0.3], [0.3, 0.4]])
+    precision = np.linalg.inv(covariance)
+
+    def log_density(X, Y):
+        return -0.5 * np.einsum("ni,ij,nj->n", X, precision, X), -X @ precision
+
+    std = curvature_std(log_density, np.zeros((3, 2)), None, spread=10.0)
+    assert_allclose(std, np.sqrt(np.diag(covariance)) * np.ones((3, 2)), rtol=1e-8)
+    # Without information about a position, the spread of all positions stands.
+    flat = curvature_std(
+        lambda X, Y: (0 * X[:, 0], 0 * X), np.zeros((1, 2)), None, spread=2.0
+    )
+    assert_allclose(flat, 2.0)
