@@ -31,7 +31,7 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) $(DEMO_OUTPUT) docs/_build
+	rm -rf $(VENV) $(DEMO_OUTPUT) docs/_build docs/gallery docs/reference/generated
 
 # The stamp is written last, so that an interrupted installation starts again.
 $(VENV)/.installed: pyproject.toml

@@ -8,7 +8,9 @@ and grid search work as usual: unseen rows are projected, one by one or in a bat
 
 # %%
 # How many latent dimensions, and which kernel, serve a nearest-neighbour
-# classification of digits best? (Digits share one unit: no scaling is needed.)
+# classification of digits best? (Digits share one unit: no scaling is needed.) Each
+# extra dimension is worth much to the linear kernel, and little to the RBF kernel,
+# which has bent its plane to the data already.
 
 import pandas as pd
 from sklearn.datasets import load_digits
@@ -19,9 +21,9 @@ from sklearn.pipeline import Pipeline
 from gplvm import GPLVM
 
 X, y = load_digits(n_class=5, return_X_y=True)
-X, y = X[:300], y[:300]
+X, y = X[:240], y[:240]
 
-pipeline = Pipeline([("embed", GPLVM(tol=0.05)), ("classify", KNeighborsClassifier(3))])
+pipeline = Pipeline([("embed", GPLVM(tol=0.1)), ("classify", KNeighborsClassifier(3))])
 search = GridSearchCV(
     pipeline,
     {"embed__n_components": [1, 2, 3], "embed__kernel": ["linear", "rbf"]},

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._optimize import FitMonitor, minimize_lbfgs
+from gplvm._validation import refuse_nan
 from gplvm.gradients.autoencoder import (
     ACTIVATIONS,
     autoencoder_loss,
@@ -120,15 +121,16 @@ class LinearAutoencoder(
     n_features_in_ : int
         Number of features seen during fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features seen during fit, where `X` has string column names.
 
     Raises
     ------
     ValueError
-        By `fit`, if there are fewer samples or features than components, if
-        ``solver="eigen"`` or sparse data meet another activation than the identity,
-        or if the previous weights have another shape with ``warm_start=True``.
+        If `X` contains NaN; :class:`GPLVM` accepts missing values. By `fit`, if there
+        are fewer samples or features than components, if ``solver="eigen"`` or sparse
+        data meet another activation than the identity, or if the previous weights have
+        another shape with ``warm_start=True``.
 
     See Also
     --------
@@ -335,13 +337,16 @@ class LinearAutoencoder(
         return tags
 
     def _validate(self, X, *, reset):
-        return validate_data(
+        X = validate_data(
             self,
             X,
             accept_sparse=("csr", "csc") if self.activation == "identity" else False,
             dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
             reset=reset,
         )
+        refuse_nan(self, X)
+        return X
 
     def _previous_components(self, n_features):
         """The weights to continue from, or None."""

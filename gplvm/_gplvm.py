@@ -10,23 +10,21 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gplvm import _latent, kernels
+from gplvm._back_constraints import MAPPINGS
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._latent_model import LatentModel
 from gplvm._likelihoods import DenseLikelihood, LinearLikelihood
+from gplvm._maximize import maximize
 from gplvm._missing import PatternLikelihood, missing_patterns
-from gplvm._optimize import FitMonitor, Packing, minimize_lbfgs
+from gplvm._optimize import FitMonitor
 from gplvm._sparse import SparseLikelihood, initial_inducing_points
-from gplvm.gradients.prediction import standard_normal
+from gplvm._starts import candidate_starts, race
 
 # Bounds of the noise variance relative to the data's: below, float64 cannot factor
-# the covariance of a smooth kernel; above, nothing is left to explain.
+# the covariance of a smooth kernel; above, nothing is left to explain. The linear
+# kernel's low-rank form factors no covariance.
 _NOISE_BOUNDS = (1e-8, 10.0)
-
-# The latent spread, in length scales, and the share of noise at the start: together
-# they decide which optimum is found. Measured on digits and creatures: a small spread
-# climbs out of the linear model slowly, a large one tears neighbours apart.
-_START_SPREAD = 2.0
-_START_NOISE = 0.3
+_LINEAR_NOISE_BOUNDS = (1e-14, 10.0)
 
 _SMALLEST_VARIANCE = 1e-290  # so that its bounds are not zero
 
@@ -43,14 +41,14 @@ _AUTO_INDUCING = 100
 
 
 class GPLVM(LatentModel):
-    r"""Gaussian-process latent variable model.
+    """Gaussian-process latent variable model.
 
     Each feature is a Gaussian process over unknown latent positions X, with one
     covariance K for all of them; the positions, the kernel's hyperparameters and the
     noise variance maximise
 
-    .. math:: \log p(Y \mid X) = -\tfrac{ND}{2} \log 2\pi - \tfrac{D}{2} \log |K|
-              - \tfrac12 \operatorname{tr}(K^{-1} Y Y^\top)
+    .. math:: \\log p(Y \\mid X) = -\\tfrac{ND}{2} \\log 2\\pi - \\tfrac{D}{2} \\log |K|
+              - \\tfrac12 \\operatorname{tr}(K^{-1} Y Y^\\top)
 
     by L-BFGS with its analytic gradient [1]_. With the linear kernel this is
     probabilistic PCA, and the optimum is known in closed form [2]_; with any other it
@@ -74,7 +72,8 @@ class GPLVM(LatentModel):
 
     noise_variance : float, default=None
         Variance of the noise, in squared units of the data, held fixed. None: it is
-        estimated, between 1e-8 and 10 times the data's mean variance.
+        estimated, between 1e-8 (1e-14 for the linear kernel) and 10 times the data's
+        mean variance.
 
     latent_prior : {"normal"} or None, default=None
         Prior of the latent positions: none, or the standard normal, which keeps them
@@ -92,6 +91,12 @@ class GPLVM(LatentModel):
         a lower bound of the likelihood at O(N M^2) instead of O(N^3). ``"auto"`` is
         exact up to 1500 rows, and 100 points beyond; None is always exact. The linear
         kernel is always exact.
+
+    back_constraint : {"kernel", "mlp"} or None, default=None
+        Makes the latent positions a smooth function of the data [4]_: a kernel
+        expansion around the training rows, or a two-layer swish network. Rows that are
+        near in the data then stay near in latent space, and `transform` is one pass of
+        the function. Missing values are refused.
 
     n_restarts : int, default=1
         Number of starts, of which the one that ends highest is kept. Starts after
@@ -152,7 +157,7 @@ class GPLVM(LatentModel):
     n_features_in_ : int
         Number of features seen in `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if `X` had string names.
 
     See Also
@@ -178,6 +183,8 @@ class GPLVM(LatentModel):
        Gaussian Process Latent Variable Models", JMLR 6, 2005.
     .. [3] M. K. Titsias, "Variational Learning of Inducing Variables in Sparse
        Gaussian Processes", AISTATS 2009.
+    .. [4] N. D. Lawrence and J. Quinonero-Candela, "Local Distance Preservation in the
+       GP-LVM Through Back Constraints", ICML 2006.
 
     Examples
     --------
@@ -203,6 +210,7 @@ class GPLVM(LatentModel):
             Interval(Integral, 1, None, closed="left"),
             None,
         ],
+        "back_constraint": [StrOptions(set(MAPPINGS)), None],
         "n_restarts": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -221,6 +229,7 @@ class GPLVM(LatentModel):
         latent_prior=None,
         init="pca",
         n_inducing="auto",
+        back_constraint=None,
         n_restarts=1,
         max_iter=1000,
         tol=1e-4,
@@ -235,6 +244,7 @@ class GPLVM(LatentModel):
         self.latent_prior = latent_prior
         self.init = init
         self.n_inducing = n_inducing
+        self.back_constraint = back_constraint
         self.n_restarts = n_restarts
         self.max_iter = max_iter
         self.tol = tol
@@ -289,41 +299,49 @@ class GPLVM(LatentModel):
         )
         self._check_n_components(data)
         Y, mean = _centred(data)
+        if self.back_constraint is not None and np.isnan(Y).any():
+            raise ValueError(
+                f"back_constraint={self.back_constraint!r} needs complete rows, but X "
+                "contains NaN; use back_constraint=None"
+            )
         variance = _mean_variance(Y)
         kernel = self._resolve_kernel(variance)
         n_inducing = self._resolve_n_inducing(Y, kernel)
         likelihood = self._make_likelihood(kernel, Y, n_inducing)
         rng = check_random_state(self.random_state)
-        starts = [
-            self._start(likelihood, variance, n_inducing, rng, restart)
-            for restart in range(self.n_restarts)
-        ]
         monitor = FitMonitor(self, X, y, max_iter=self.max_iter * self.n_restarts)
 
-        def report(blocks, loss):
-            return monitor.iteration(
-                loss, lambda: self._fitted_attributes(likelihood, mean, data, blocks)
-            )
+        mapping = None
+        if self.back_constraint is not None:
+            mapping = MAPPINGS[self.back_constraint](Y, self.n_components, rng)
+
+        def attributes(blocks):
+            return self._fitted_attributes(likelihood, mapping, mean, data, blocks)
+
+        def report(make_blocks, loss):
+            return monitor.iteration(loss, lambda: attributes(make_blocks()))
 
         problem = {
             "likelihood": likelihood,
-            "bounds": self._bounds(kernel, variance),
+            "theta_bounds": self._theta_bounds(likelihood, variance),
             "latent_prior": self.latent_prior,
+            "mapping": mapping,
             "max_iter": self.max_iter,
-            "tol": self.tol,
+            # Iterations of the linear kernel cost next to nothing.
+            "tol": self.tol * (1e-5 if isinstance(likelihood, LinearLikelihood) else 1),
             "name": type(self).__name__,
         }
+        starts = self._restarts(likelihood, variance, n_inducing, rng, problem)
         if self.n_restarts == 1:
-            minima = [_maximize(start, report=report, **problem) for start in starts]
+            minima = [maximize(start, report=report, **problem) for start in starts]
         else:
             minima = Parallel(n_jobs=self.n_jobs)(
-                delayed(_maximize)(start, **problem) for start in starts
+                delayed(maximize)(start, **problem) for start in starts
             )
         blocks, minimum = min(minima, key=lambda found: found[1].fun)
-        fitted = self._fitted_attributes(likelihood, mean, data, blocks)
-        for name, value in fitted.items():
+        for name, value in attributes(blocks).items():
             setattr(self, name, value)
-        self.log_likelihood_ = self.log_likelihood()
+        self.log_likelihood_ = float(self.log_likelihood())
         self.loss_curve_ = minimum.loss_curve
         self.n_iter_ = minimum.n_iter
         monitor.close()
@@ -358,15 +376,13 @@ class GPLVM(LatentModel):
     def _resolve_kernel(self, variance):
         """The kernel to fit, a shortcut being in the data's unit."""
         if isinstance(self.kernel, sk.Kernel):
-            kernel = self.kernel.clone_with_theta(self.kernel.theta)
-        elif self.kernel == "linear":
-            kernel = sk.ConstantKernel(1.0, "fixed") * sk.DotProduct(0.0, "fixed")
-        else:
-            bounds = (1e-5 * variance, 1e5 * variance)
-            shape = _SHORTCUTS[self.kernel or "rbf"]()
-            kernel = sk.ConstantKernel(variance, bounds) * shape
-        kernels.check_kernel(kernel, self.n_components)
-        return kernel
+            kernels.check_kernel(self.kernel, self.n_components)
+            return self.kernel.clone_with_theta(self.kernel.theta)
+        if self.kernel == "linear":
+            return sk.ConstantKernel(1.0, "fixed") * sk.DotProduct(0.0, "fixed")
+        bounds = (1e-5 * variance, 1e5 * variance)
+        shape = _SHORTCUTS[self.kernel or "rbf"]()
+        return sk.ConstantKernel(variance, bounds) * shape
 
     def _resolve_n_inducing(self, Y, kernel):
         """The number of inducing points, or None for an exact likelihood."""
@@ -396,36 +412,34 @@ class GPLVM(LatentModel):
             return PatternLikelihood(likelihood_class, kernel, Y)
         return likelihood_class(kernel, Y)
 
-    def _start(self, likelihood, variance, n_inducing, rng, restart):
-        """Blocks to start from: embedding, inducing points if any, theta."""
+    def _restarts(self, likelihood, variance, n_inducing, rng, problem):
+        """Blocks to start from, one for each restart."""
         kernel, Y = likelihood.kernel, likelihood.Y
-        warm = self._warm_blocks(len(Y), kernel, n_inducing) if restart == 0 else None
-        if warm is not None:
-            return warm
-        linear = LinearLikelihood.is_linear(kernel)
-        embedding = _latent.initial_embedding(Y, self.n_components, self.init, rng)
-        if isinstance(self.init, str):
-            if linear:
-                # The linear kernel's functions have the variance of the positions.
-                embedding = embedding * np.sqrt(variance)
-            else:
-                spread = embedding.std(axis=0)
-                embedding = embedding * (
-                    _START_SPREAD / np.where(spread > 0, spread, 1)
-                )
-        if restart:
-            # Further starts shake the first: neighbours stay near, the rest may change.
-            embedding = embedding + 0.5 * embedding.std() * rng.normal(
-                size=embedding.shape
+        first = self._warm_blocks(len(Y), kernel, n_inducing)
+        if first is None:
+            candidates = candidate_starts(
+                Y,
+                kernel,
+                variance,
+                n_components=self.n_components,
+                init=self.init,
+                noise_variance=self.noise_variance,
+                random_state=rng,
             )
-        blocks = {"embedding": embedding}
-        if n_inducing is not None:
-            blocks["inducing_points"] = initial_inducing_points(
-                embedding, n_inducing, rng
+            candidates = [_with_inducing(c, n_inducing, rng) for c in candidates]
+            first = candidates[0]
+            if len(candidates) > 1:
+                first = race(candidates, **problem)
+        starts = [first]
+        for _ in range(self.n_restarts - 1):
+            # A shaken copy: neighbours stay near, the rest may change.
+            step = 0.5 * first["embedding"].std()
+            shaken = first["embedding"] + step * rng.normal(
+                size=first["embedding"].shape
             )
-        noise_variance = self.noise_variance or _START_NOISE * variance
-        blocks["theta"] = np.append(kernel.theta, np.log(noise_variance))
-        return blocks
+            start = {"embedding": shaken, "theta": first["theta"]}
+            starts.append(_with_inducing(start, n_inducing, rng))
+        return starts
 
     def _warm_blocks(self, n_samples, kernel, n_inducing):
         """The last fit's blocks, if this fit has the same shapes."""
@@ -444,14 +458,16 @@ class GPLVM(LatentModel):
             blocks["theta"][-1] = np.log(self.noise_variance)
         return blocks
 
-    def _bounds(self, kernel, variance):
+    def _theta_bounds(self, likelihood, variance):
         """Bounds of theta: the kernel's own, and the noise's."""
-        low, high = np.log(variance) + np.log(_NOISE_BOUNDS)
+        low_rank = isinstance(likelihood, LinearLikelihood)
+        bounds = _LINEAR_NOISE_BOUNDS if low_rank else _NOISE_BOUNDS
+        low, high = np.log(variance) + np.log(bounds)
         if self.noise_variance is not None:
             low = high = np.log(self.noise_variance)
-        return np.vstack([kernel.bounds.reshape(-1, 2), [[low, high]]])
+        return np.vstack([likelihood.kernel.bounds.reshape(-1, 2), [[low, high]]])
 
-    def _fitted_attributes(self, likelihood, mean, data, blocks):
+    def _fitted_attributes(self, likelihood, mapping, mean, data, blocks):
         """Everything that transform and its kin need, from one state of the fit."""
         dtype = data.dtype
         theta = blocks["theta"].copy()
@@ -465,9 +481,11 @@ class GPLVM(LatentModel):
             np.nan_to_num(likelihood.Y),
             isotropic=_is_isotropic(kernel),
         )
+        parameters = blocks.get("mapping")
         blocks = {
             name: value if name == "theta" else (value - shift) @ rotation
             for name, value in blocks.items()
+            if name != "mapping"
         }
         attributes = {
             "embedding_": blocks["embedding"].astype(dtype),
@@ -482,6 +500,7 @@ class GPLVM(LatentModel):
             "_training_rows": likelihood.Y,
             "_latent_prior": self.latent_prior,
             "_posterior": likelihood.posterior(*blocks.values()),
+            "_back_constraint": mapping and (mapping, parameters, shift, rotation),
             "_n_features_out": self.n_components,
         }
         if "inducing_points" in blocks:
@@ -553,56 +572,16 @@ class GPLVM(LatentModel):
         return self._likelihood.log_likelihood(*blocks, eval_gradient=eval_gradient)
 
 
-def _maximize(
-    start, *, likelihood, bounds, latent_prior, max_iter, tol, name, report=None
-):
-    """Blocks of highest likelihood from one start, and the `Minimum` of the walk."""
-    n_samples = len(likelihood.Y)
-    # The optimiser sees positions of order one, whatever the data's unit.
-    scale = start["embedding"].std() or 1.0
-    scales = {block: 1.0 if block == "theta" else scale for block in start}
-    coordinates = {**start, "embedding": likelihood.encode(start["embedding"])}
-    packing = Packing(**coordinates)
-
-    def unpack(packed):
-        blocks = packing.unpack(packed)
-        return {block: scales[block] * value for block, value in blocks.items()}
-
-    def objective(packed):
-        blocks = unpack(packed)
-        value, gradient = likelihood.evaluate(*blocks.values())
-        if latent_prior is not None:
-            # U'U = I: the prior of X = U V is that of V.
-            prior, slope = standard_normal(blocks["embedding"])
-            value += prior
-            gradient["embedding"] = gradient["embedding"] + slope
-        gradient = {block: scales[block] * gradient[block] for block in blocks}
-        return -value / n_samples, -packing.pack(**gradient) / n_samples
-
-    def decode(packed):
-        blocks = unpack(packed)
-        blocks["embedding"] = likelihood.decode(blocks["embedding"])
-        return blocks
-
-    free = {block: np.full(np.shape(value), np.inf) for block, value in start.items()}
-    free["embedding"] = np.full(coordinates["embedding"].shape, np.inf)
-    lower = {block: -value for block, value in free.items()}
-    minimum = minimize_lbfgs(
-        objective,
-        packing.pack(**{b: coordinates[b] / scales[b] for b in coordinates}),
-        bounds=np.column_stack(
-            [
-                packing.pack(**{**lower, "theta": bounds[:, 0]}),
-                packing.pack(**{**free, "theta": bounds[:, 1]}),
-            ]
-        ),
-        max_iter=max_iter,
-        # Iterations of the linear kernel cost next to nothing.
-        tol=tol * (1e-5 if isinstance(likelihood, LinearLikelihood) else 1.0),
-        on_iteration=report and (lambda x, loss: report(decode(x), loss)),
-        name=name,
-    )
-    return decode(minimum.x), minimum
+def _with_inducing(start, n_inducing, random_state):
+    """A start with inducing points drawn from its embedding, if there are any."""
+    if n_inducing is None:
+        return start
+    points = initial_inducing_points(start["embedding"], n_inducing, random_state)
+    return {
+        "embedding": start["embedding"],
+        "inducing_points": points,
+        "theta": start["theta"],
+    }
 
 
 def _centred(data):
@@ -615,7 +594,19 @@ def _centred(data):
                 f"{kind} {empty[0]} of X has no observed entry, all are NaN"
             )
     mean = np.nanmean(data, axis=0, dtype=float)
-    return data.astype(float) - mean, mean
+    Y = np.ascontiguousarray(data, dtype=float) - mean
+    size = np.nanmax(np.abs(data), axis=0).astype(float)
+    with np.errstate(over="ignore"):
+        overflows = not np.isfinite(size @ size)
+    if overflows:
+        raise ValueError(
+            f"The squares of the data overflow (largest entry {size.max():.3g}); "
+            "divide the data by a constant"
+        )
+    # A constant column is zero, not the rounding of its mean.
+    rounding = 4 * np.finfo(float).eps * size
+    Y[:, np.nanmax(np.abs(Y), axis=0) <= rounding] *= 0.0
+    return Y, mean
 
 
 def _mean_variance(Y):

@@ -27,8 +27,9 @@ class LatentModel(
 
     A subclass's `fit` leaves `_posterior`, whose ``log_density(X, Y)`` and
     ``predict(X)`` are in centred data, `_mean`, `_embedding` in double precision, and
-    `_training_rows`, the centred data with NaN where they are missing, and
-    `_latent_prior`, None or "normal".
+    `_training_rows`, the centred data with NaN where they are missing,
+    `_latent_prior`, None or "normal", and `_back_constraint`, None or the mapping with
+    its parameters, shift and rotation.
     """
 
     def transform(self, X, return_std=False):
@@ -38,7 +39,7 @@ class LatentModel(
         from the positions of its nearest training rows; each row is treated by itself,
         and entries that are NaN drop out. A row of the training data gets its fitted
         position, which maximises the predictive density given the *other* rows: it
-        does not count twice.
+        does not count twice. With a back constraint, positions are one pass of it.
 
         Parameters
         ----------
@@ -121,7 +122,8 @@ class LatentModel(
 
         std : ndarray of shape (n_rows, n_features)
             Predictive standard deviation, noise included: that of a new observation.
-            Where all features share it, it is a read-only broadcast. Only if
+            Where all features share it, it is a read-only broadcast. It takes the
+            position as known, so at projected rows it is somewhat too small. Only if
             `return_std`.
 
         Raises
@@ -131,7 +133,7 @@ class LatentModel(
         """
         check_is_fitted(self)
         Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
-        n_components = self._embedding.shape[1]
+        n_components = self._n_features_out
         if Z.shape[1] != n_components:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, expected n_components={n_components}"
@@ -164,6 +166,11 @@ class LatentModel(
         -------
         X : ndarray of shape (n_samples, n_features)
             Data rows.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is less than 1.
         """
         check_is_fitted(self)
         if n_samples < 1:
@@ -192,15 +199,29 @@ class LatentModel(
         empty = np.flatnonzero(np.isnan(Y).all(axis=1))
         if empty.size:
             raise ValueError(f"row {empty[0]} of X has no observed entry")
+        if self._back_constraint is not None:
+            return self._back_constrained(Y), Y, data.dtype
         training = self._training_rows
         neighbors = nearest_rows(Y, training, min(_N_NEIGHBORS, len(training)))
-        positions = project_rows(self._log_posterior, Y, self._starts(Y, neighbors))
+        positions = project_rows(
+            self._log_posterior,
+            Y,
+            self._starts(Y, neighbors),
+            spread=self._spread(),
+        )
         # A training row is among its own nearest neighbours, equal to the bit.
         for column in range(neighbors.shape[1] - 1, -1, -1):
             nearest = training[neighbors[:, column]]
             same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
             positions[same] = self._embedding[neighbors[same, column]]
         return positions, Y, data.dtype
+
+    def _back_constrained(self, Y):
+        """Positions by the mapping, in the orientation of the embedding."""
+        if np.isnan(Y).any():
+            raise ValueError("a back-constrained model needs complete rows; X has NaN")
+        mapping, parameters, shift, rotation = self._back_constraint
+        return (mapping(parameters, Y) - shift) @ rotation
 
     def _log_posterior(self, X, Y):
         """log p(y | x) + log p(x) up to a constant, row by row, and its gradient."""

@@ -15,61 +15,69 @@ from gplvm.gradients.gaussian_process import (
     dense_gradient_block,
     gplvm_log_likelihood,
     spectral_gplvm_log_likelihood,
+    spectral_gplvm_optimum,
     triangular_gp_log_likelihood,
 )
 from gplvm.gradients.prediction import predictive_log_density, predictive_moments
 
 # Rows are predicted in chunks whose cross-covariance stays near this many entries.
 _CHUNK_ENTRIES = 2**21
+_TILE = 16
 
 
 @dataclass(frozen=True)
 class Posterior:
     """Predictions of centred data rows at latent positions.
 
-    The mean is ``k(x, Z) W`` and the variance ``k(x, x) - k(x, Z) P k(Z, x) + noise``.
+    The mean is ``k(x, Z) W`` and the variance ``k(x, x) - |C k(Z, x)|^2 + noise``.
     """
 
     kernel: sk.Kernel
     inputs: np.ndarray
     weights: np.ndarray
-    reduction: np.ndarray
+    root: np.ndarray
     noise_variance: float
 
     def _chunks(self, n):
-        size = max(1, _CHUNK_ENTRIES // max(1, self.inputs.shape[0]))
-        return (slice(start, start + size) for start in range(0, n, size))
+        """Rows of each chunk, and the same padded to a multiple of a BLAS tile.
+
+        BLAS treats the last rows of a product, and a single row, in another order of
+        summation: padded, a row's result does not depend on the batch it came in.
+        """
+        size = max(1, _CHUNK_ENTRIES // max(1, self.inputs.shape[0]) // _TILE) * _TILE
+        for start in range(0, n, size):
+            rows = np.arange(start, min(start + size, n))
+            yield rows, np.pad(rows, (0, -len(rows) % _TILE), mode="edge")
 
     def predict(self, X):
         """Mean (B, D) and variance (B,), noise included, at positions (B, q)."""
         mean = np.empty((len(X), self.weights.shape[1]))
         variance = np.empty(len(X))
-        for rows in self._chunks(len(X)):
-            k = kernels.matrix(self.kernel, X[rows], self.inputs)
-            mean[rows], variance[rows] = predictive_moments(
-                k,
-                kernels.diagonal(self.kernel, X[rows]),
+        for rows, padded in self._chunks(len(X)):
+            chunk_mean, chunk_variance = predictive_moments(
+                kernels.matrix(self.kernel, X[padded], self.inputs),
+                kernels.diagonal(self.kernel, X[padded]),
                 self.weights,
-                self.reduction,
+                self.root,
                 self.noise_variance,
             )
+            mean[rows] = chunk_mean[: len(rows)]
+            variance[rows] = chunk_variance[: len(rows)]
         return mean, variance
 
     def log_density(self, X, Y):
         """log p(y_b | x_b) (B,) and its gradient (B, q), each row by itself."""
         value, gradient = np.empty(len(X)), np.empty(X.shape)
-        for rows in self._chunks(len(X)):
-            k, pull = kernels.evaluate(self.kernel, X[rows], self.inputs)
-            k_diagonal, pull_diagonal = kernels.evaluate_diagonal(self.kernel, X[rows])
-            value[rows], dk, dk_diagonal = predictive_log_density(
-                k,
-                k_diagonal,
-                Y[rows],
-                self.weights,
-                self.reduction,
-                self.noise_variance,
+        for rows, padded in self._chunks(len(X)):
+            k, pull = kernels.evaluate(self.kernel, X[padded], self.inputs)
+            k_diagonal, pull_diagonal = kernels.evaluate_diagonal(
+                self.kernel, X[padded]
             )
-            gradient[rows] = pull(dk)[1] + pull_diagonal(dk_diagonal)[1]
+            chunk, dk, dk_diagonal = predictive_log_density(
+                k, k_diagonal, Y[padded], self.weights, self.root, self.noise_variance
+            )
+            slope = pull(dk)[1] + pull_diagonal(dk_diagonal)[1]
+            value[rows], gradient[rows] = chunk[: len(rows)], slope[: len(rows)]
         return value, gradient
 
 
@@ -166,7 +174,7 @@ class DenseLikelihood:
         return value, {"embedding": dL_dX, "theta": dL_dtheta}
 
     def posterior(self, embedding, theta):
-        """W = K^-1 Y, P = K^-1."""
+        """W = K^-1 Y, C = L^-1 with K = L L'."""
         kernel = self.kernel.clone_with_theta(theta[:-1])
         noise_variance = float(np.exp(theta[-1]))
         K = kernels.matrix(kernel, embedding) + noise_variance * np.eye(len(embedding))
@@ -175,7 +183,7 @@ class DenseLikelihood:
             kernel=kernel,
             inputs=embedding,
             weights=_linalg.solve(L, self.Y),
-            reduction=_linalg.inverse(L),
+            root=_linalg.inverse_factor(L),
             noise_variance=noise_variance,
         )
 
@@ -243,6 +251,29 @@ class LinearLikelihood:
         dtheta = pull(gradient["alpha"], d_offset, d_beta)
         return value, {"embedding": gradient["V"], "theta": dtheta}
 
+    def renew(self, coordinates, theta, theta_bounds):
+        """Coordinates and theta of highest likelihood in the span of V.
+
+        The span is what L-BFGS has to find; the scales along it, which may differ by
+        orders of magnitude and make it crawl, have a closed form.
+        """
+        alpha, _, beta, _ = self._scalars(theta)
+        lower, upper = theta_bounds[-1]
+        white = 1.0 / beta - np.exp(theta[-1])
+        noise_is_free = lower < upper and white <= 1e-12 / beta
+        problem = {
+            "alpha": alpha,
+            "n_samples": self.Y.shape[0],
+            "n_features": self.Y.shape[1],
+        }
+        theta = theta.copy()
+        if noise_is_free:
+            _, noise = spectral_gplvm_optimum(coordinates, self.eigenvalues, **problem)
+            theta[-1] = np.clip(np.log(noise or np.exp(lower)), lower, upper)
+        problem["noise_variance"] = np.exp(theta[-1]) + max(white, 0.0)
+        V, _ = spectral_gplvm_optimum(coordinates, self.eigenvalues, **problem)
+        return V, theta
+
     def log_likelihood(self, embedding, theta, *, eval_gradient=False):
         """log p(Y | X, theta) of any latent positions, in O(N D q)."""
         alpha, offset, beta, pull = self._scalars(theta)
@@ -268,8 +299,8 @@ class LinearLikelihood:
 
         The functions are linear in f = [1, x]: f A^-1 F'Y with A = F'F + noise *
         diag(1 / c, 1 / alpha), F = [1, X], and the variance is noise * f A^-1 f'. W
-        and P express both by k(x, Z) = f T, so that W = T^-1 A^-1 F'Y and
-        P = T^-1 (prior - noise A^-1) T'^-1.
+        and C express both by k(x, Z) = f T, so that W = T^-1 A^-1 F'Y and
+        C'C = T^-1 (prior - noise A^-1) T'^-1.
         """
         alpha, offset, beta, _ = self._scalars(theta)
         n_samples, q = embedding.shape
@@ -285,13 +316,15 @@ class LinearLikelihood:
         L = _linalg.cholesky(A)
         T_inv = np.linalg.inv(T)
         posterior_covariance = _linalg.inverse(L) / beta
-        reduction = T_inv @ (prior - posterior_covariance) @ T_inv.T
+        explained, axes = np.linalg.eigh(
+            T_inv @ (prior - posterior_covariance) @ T_inv.T
+        )
         kernel = self.kernel.clone_with_theta(theta[:-1])
         return Posterior(
             kernel=kernel,
             inputs=inputs,
             weights=T_inv @ _linalg.solve(L, F.T @ self.Y),
-            reduction=0.5 * (reduction + reduction.T),
+            root=np.sqrt(np.maximum(explained, 0.0))[:, None] * axes.T,
             noise_variance=float(np.exp(theta[-1])),
         )
 

@@ -126,6 +126,7 @@ def minimize_lbfgs(
     on_iteration=None,
     renew=None,
     name="",
+    warn=True,
 ):
     """Minimise a function with its gradient by L-BFGS-B, keeping the best point.
 
@@ -153,13 +154,17 @@ def minimize_lbfgs(
         the iterate; True, or a StopIteration, ends the walk.
 
     renew : callable, default=None
-        ``renew(x) -> x``, another vector of the same objective value whose
-        neighbourhood is better scaled, where the parametrisation leaves a choice. It
-        is applied before the first iteration and after 5, 15, 35, ... of them, each
-        time with a fresh model of the curvature.
+        ``renew(x) -> x``, another vector of the same objective value or a lower one,
+        whose neighbourhood is better scaled: where the parametrisation leaves a choice
+        or a part of it has a closed form. It is applied before the first iteration and
+        after 5, 15, 35, ... of them, each time with a fresh model of the curvature.
 
     name : str, default=""
         The estimator's name, for the warnings.
+
+    warn : bool, default=True
+        Whether to warn where the walk did not converge, and to stop for Ctrl-C: a
+        short walk on the way to another one does neither.
 
     Returns
     -------
@@ -206,6 +211,8 @@ def minimize_lbfgs(
                 break
             leg *= 2
     except KeyboardInterrupt:
+        if not warn:
+            raise
         best.message = "interrupted"
         warnings.warn(
             f"{name} was interrupted after {best.n_iter} iterations; the best "
@@ -216,6 +223,8 @@ def minimize_lbfgs(
         return best
 
     best.message = str(result.message).rstrip(" .:")
+    if result.status in (0, 2):
+        best.message = "the line search found no lower point"
     # No downhill step at all in double precision: the point is as good as converged. A
     # fresh walk that finds none excuses a gradient that cancellation has left inexact.
     ended_early = result.status in (0, 2) or best.n_iter < max_iter
@@ -223,7 +232,7 @@ def minimize_lbfgs(
     flat = walk.flat(_FRESH_FLAT if fresh_and_stuck else _FLAT)
     exhausted = ended_early and (walk.slow(1e3 * tol) or flat)
     best.converged = walk.stopped or exhausted
-    if not best.converged:
+    if warn and not best.converged:
         reached = best.n_iter >= max_iter
         warnings.warn(
             f"{name} (L-BFGS) stopped after {best.n_iter} iterations without "
@@ -261,7 +270,8 @@ class _Walk:
             if not np.isfinite(best.fun):
                 raise ValueError(
                     "The objective is not finite at the start. Scale the data to unit "
-                    "variance or choose another init."
+                    "variance, choose another init, or, with a kernel of your own, "
+                    "one that is positive definite in all dimensions."
                 )
             # A wall that rises away from the best point, so that the line search's
             # interpolation turns back.

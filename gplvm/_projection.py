@@ -36,7 +36,7 @@ def nearest_rows(Y, training, n_neighbors):
     return nearest
 
 
-def project_rows(log_density, Y, starts, *, max_iter=200, tol=1e-9):
+def project_rows(log_density, Y, starts, *, spread, max_iter=200, tol=1e-9):
     """Latent positions that maximise a density of each row.
 
     Parameters
@@ -49,6 +49,9 @@ def project_rows(log_density, Y, starts, *, max_iter=200, tol=1e-9):
 
     starts : ndarray of shape (n_rows, n_starts, n_components)
         Each row's starts; the best end wins.
+
+    spread : float
+        Standard deviation of all positions, the unit of latent space.
 
     max_iter : int, default=200
         Iterations at most.
@@ -68,7 +71,11 @@ def project_rows(log_density, Y, starts, *, max_iter=200, tol=1e-9):
         return -value, -gradient
 
     ends, values = minimize_rows(
-        negative, starts.reshape(-1, n_components), max_iter=max_iter, tol=tol
+        negative,
+        starts.reshape(-1, n_components),
+        first_step=0.02 * spread,
+        max_iter=max_iter,
+        tol=tol,
     )
     values = values.reshape(n_rows, n_starts)
     # Starts that meet in one optimum differ by rounding only: the first of them wins,
@@ -118,7 +125,7 @@ def curvature_std(log_density, X, Y, *, spread):
     return np.sqrt(np.einsum("nij,nj->ni", axes**2, variance))
 
 
-def minimize_rows(function, X0, *, max_iter, tol):
+def minimize_rows(function, X0, *, first_step, max_iter, tol):
     """Minimise many small independent functions side by side by BFGS.
 
     Parameters
@@ -129,6 +136,9 @@ def minimize_rows(function, X0, *, max_iter, tol):
 
     X0 : ndarray of shape (n_problems, q)
         Starts.
+
+    first_step : float
+        Length of the first step, whatever the slope.
 
     max_iter : int
         Iterations at most.
@@ -148,8 +158,7 @@ def minimize_rows(function, X0, *, max_iter, tol):
     value, gradient = function(X, np.arange(n))
     inverse_hessian = np.zeros((n, q, q))
     active = np.flatnonzero(np.einsum("nq,nq->n", gradient, gradient) > 0)
-    # A first step of a tenth of a unit of latent space, whatever the slope.
-    first = 0.1 / np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
+    first = first_step / np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
     inverse_hessian[:] = first[:, None, None] * np.eye(q)
     fresh = np.ones(n, dtype=bool)
 
@@ -175,7 +184,7 @@ def minimize_rows(function, X0, *, max_iter, tol):
         value[keep], gradient[keep] = f_new[moved], g_new[moved]
         inverse_hessian[active] = H
         fresh[active[curved]] = False
-        small = np.abs(s).max(axis=1) <= tol * (1.0 + np.abs(x).max(axis=1))
+        small = np.abs(s).max(axis=1) <= tol * (first_step + np.abs(x).max(axis=1))
         flat = np.abs(slope) <= tol**2 * (1.0 + np.abs(f))
         active = active[moved & ~small & ~flat]
     return X, value

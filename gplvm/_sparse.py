@@ -152,16 +152,19 @@ class SparseLikelihood:
         }
 
     def posterior(self, embedding, inducing_points, theta):
-        """W = Sigma^-1 Psi1'Y / s2, P = Kuu^-1 - Sigma^-1, Sigma = Kuu + Psi2 / s2."""
+        """W = Sigma^-1 Psi1'Y / s2 and C'C = Kuu^-1 - Sigma^-1, Sigma = Kuu + Psi2 / s2.
+
+        s2 is the noise variance.
+        """
         kernel, noise_variance = self._latent_kernel_and_noise(theta)
         R = whitening(kernels.matrix(kernel, inducing_points), _JITTER)
         _, P, Psi2 = self._statistics(kernel, embedding, inducing_points, self.Y, R)
-        weights, reduction = inducing_posterior(R, P, Psi2, noise_variance)
+        weights, root = inducing_posterior(R, P, Psi2, noise_variance)
         return Posterior(
             kernel=kernel,
             inputs=inducing_points,
             weights=weights,
-            reduction=reduction,
+            root=root,
             noise_variance=noise_variance,
         )
 

@@ -1,5 +1,6 @@
 """A classifier with one hidden swish layer, and a budget of parameters."""
 
+from math import ceil
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ from sklearn.utils.validation import (
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._optimize import FitMonitor, minimize_lbfgs
 from gplvm._stochastic import Adam, Momentum, minimize_stochastic
+from gplvm._validation import refuse_nan
 from gplvm.gradients.network import (
     fold,
     hidden_representation,
@@ -39,6 +41,12 @@ from gplvm.gradients.network import (
 )
 
 _DEFAULT_SIZE = 64
+
+# The start, measured on seven data sets of 2 to 1024 features. Hidden intercepts over
+# [-1, 1] leave every unit's bend near the centre of two-dimensional data, where the
+# network is almost linear: a third of the fits then stopped at the linear solution.
+_INTERCEPTS = 2.0
+_OUTPUT_SPREAD = 0.5
 
 
 class SwishMLPClassifier(
@@ -154,7 +162,7 @@ class SwishMLPClassifier(
     n_features_in_ : int
         Number of features seen during fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit. Defined only when `X` has feature names
         that are all strings.
 
@@ -171,9 +179,11 @@ class SwishMLPClassifier(
     data, and an offset does not slow the fit down. Features of very different
     variances still want a :class:`~sklearn.preprocessing.StandardScaler`.
 
-    Hidden weights start from a normal distribution of variance ``1 / n_features`` and
-    intercepts from a uniform one over [-1, 1], on that scale; the output layer starts
-    at zero, so that the first predictions are all alike and none has to be unlearned.
+    On that scale hidden weights start from a normal distribution of variance
+    ``1 / n_features`` and hidden intercepts from a uniform one over [-2, 2], so that
+    the units bend all over the data and not only at their centre. Output weights start
+    from a normal distribution of standard deviation ``0.5 / sqrt(n_hidden)``, small
+    enough for the first predictions to be alike; output intercepts start at zero.
 
     The parameters kept are those after the epoch of the lowest loss, whatever ends
     the fit, be it Ctrl-C.
@@ -281,8 +291,9 @@ class SwishMLPClassifier(
         ------
         ValueError
             If no network, or not the one asked for, fits `max_parameters`; if a warm
-            start meets other classes or another hidden layer; if the loss diverges;
-            or if the data are invalid.
+            start meets other classes or another hidden layer; if the rows are too few
+            for early stopping; if the loss diverges; or if the data are invalid, such
+            as NaN in `X`, which :class:`GPLVM` accepts.
 
         Warns
         -----
@@ -509,8 +520,10 @@ class SwishMLPClassifier(
             y,
             accept_sparse="csr",
             dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
             reset=reset,
         )
+        refuse_nan(self, X)
         check_classification_targets(y)
         if sample_weight is None:
             return X, y, None
@@ -530,9 +543,16 @@ class SwishMLPClassifier(
 
     def _validated_new(self, X):
         check_is_fitted(self)
-        return validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
+        X = validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            reset=False,
         )
+        refuse_nan(self, X)
+        return X
 
     def _logits(self, X):
         X = self._validated_new(X)
@@ -586,6 +606,7 @@ class SwishMLPClassifier(
         X, y, weight = _weighted_rows(X, y, weight)
         if not self.early_stopping or self.solver == "lbfgs":
             return X, y, weight, None
+        self._check_held_out(y)
         train, test = train_test_split(
             np.arange(y.size),
             test_size=self.validation_fraction,
@@ -595,13 +616,36 @@ class SwishMLPClassifier(
         parts = [None if weight is None else weight[rows] for rows in (train, test)]
         return X[train], y[train], parts[0], (X[test], y[test], parts[1])
 
+    def _check_held_out(self, y):
+        """Refuse to hold rows out where a part would lack a class."""
+        n_rows, fraction = y.size, self.validation_fraction
+        present, counts = np.unique(y, return_counts=True)
+        if present.size > 1 and counts.min() < 2:
+            label = self.classes_[present[counts.argmin()]]
+            raise ValueError(
+                "early_stopping=True holds rows of every class out, but class "
+                f"{label} has only one row; set early_stopping=False."
+            )
+        n_held_out = ceil(fraction * n_rows)
+        if min(n_held_out, n_rows - n_held_out) < present.size:
+            many = 2 * present.size <= n_rows
+            remedy = f"{'change validation_fraction or ' if many else ''}set"
+            raise ValueError(
+                f"validation_fraction={fraction} splits {n_rows} "
+                f"row{'s' * (n_rows > 1)} into {n_rows - n_held_out} to train on and "
+                f"{n_held_out} held out, but each part needs one of each of the "
+                f"{present.size} classes; {remedy} early_stopping=False."
+            )
+
     def _start(self, n_hidden, dtype):
         """Initial parameters of the network on standardized data, one flat vector."""
         shape = self.n_features_in_, n_hidden, len(self.classes_)
         x = np.zeros(n_network_parameters(*shape), dtype=dtype)
-        V, c, _, _ = parameter_views(x, *shape)
-        V[...] = self._random_state.normal(size=V.shape) / np.sqrt(V.shape[1])
-        c[...] = self._random_state.uniform(-1.0, 1.0, size=c.shape)
+        V, c, W2, _ = parameter_views(x, *shape)
+        rng = self._random_state
+        V[...] = rng.normal(size=V.shape) / np.sqrt(V.shape[1])
+        c[...] = rng.uniform(-_INTERCEPTS, _INTERCEPTS, size=c.shape)
+        W2[...] = rng.normal(scale=_OUTPUT_SPREAD / np.sqrt(n_hidden), size=W2.shape)
         return x
 
     def _resume(self, dtype):

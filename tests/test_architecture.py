@@ -13,7 +13,7 @@ PACKAGE = Path(gplvm.__file__).parent
 
 # A module may import from the layers before its own, and from its own room.
 LAYERS = [
-    {"_compat", "_linalg", "_parallel"},
+    {"_compat", "_linalg", "_parallel", "_validation"},
     {"gradients", "kernels"},
     {
         "_latent",
@@ -24,7 +24,7 @@ LAYERS = [
         "_sparse",
         "_stochastic",
     },
-    {"_latent_model"},
+    {"_back_constraints", "_latent_model", "_maximize", "_starts"},
     {"_autoencoder", "_gplvm", "_bayesian_gplvm", "_swish_classifier", "graphs"},
     {"plotting"},
     {"cli"},

@@ -259,9 +259,23 @@ def test_bad_input_is_named():
     fitted = LinearAutoencoder(2).fit(X)
     with pytest.raises(ValueError, match=r"X has 3 columns.*n_components=2"):
         fitted.inverse_transform(np.ones((2, 3)))
-    X[0, 0] = np.nan
-    with pytest.raises(ValueError, match="contains NaN"):
-        fitted.fit(X)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array, sparse.csc_array])
+def test_missing_values_are_referred_to_the_gp_models(form):
+    X = _data()
+    model = LinearAutoencoder(2).fit(X)
+    gaps, infinite = X.copy(), X.copy()
+    gaps[3, 1], infinite[3, 1] = np.nan, np.inf
+    words = (
+        r"^Input X contains NaN\. LinearAutoencoder does not accept missing values; "
+        r"gplvm\.GPLVM does\.$"
+    )
+    for call in (LinearAutoencoder(2).fit, model.transform, model.score):
+        with pytest.raises(ValueError, match=words):
+            call(form(gaps))
+        with pytest.raises(ValueError, match=r"^Input X contains infinity"):
+            call(form(infinite))
 
 
 def test_constant_data_and_a_single_row_fit():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.gaussian_process import kernels as sk
@@ -63,15 +63,18 @@ LINEAR_DATA = {
     ),
     "huge": lambda rng: 1e8 * rng.normal(size=(60, 5)) * [5, 4, 3, 2, 1],
     "tiny": lambda rng: 1e-8 * rng.normal(size=(60, 5)) * [5, 4, 3, 2, 1],
+    "columns of all units": lambda rng: load_wine().data,
+    "outlier": lambda rng: np.vstack([rng.normal(size=(99, 8)), np.full(8, 1e5)]),
     "four rows": lambda rng: rng.normal(size=(4, 7)),
 }
 
 
 @pytest.mark.parametrize("name", LINEAR_DATA)
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("q", [1, 2])
+@pytest.mark.parametrize("q", [1, 2, 5])
 def test_linear_reaches_the_closed_form_from_a_random_start(name, seed, q):
     data = LINEAR_DATA[name](np.random.default_rng(seed))
+    q = min(q, min(data.shape) - 2)  # noise must be left
     best, noise, spread = _optimum(data, q)
     model = GPLVM(q, kernel="linear", init="random", random_state=seed).fit(data)
     gap = (best - model.log_likelihood_) / len(data)
@@ -311,7 +314,7 @@ def test_verbose_prints_the_loss(capsys):
 def test_pipeline_grid_search_pandas_clone_and_pickle():
     X, y = load_iris(return_X_y=True, as_frame=True)
     X, y = X[::2], y[::2]
-    pipeline = make_pipeline(StandardScaler(), GPLVM(tol=1.0), KNeighborsClassifier(1))
+    pipeline = make_pipeline(StandardScaler(), GPLVM(tol=1e-2), KNeighborsClassifier(1))
     search = GridSearchCV(pipeline, {"gplvm__kernel": ["linear", "rbf"]}, cv=3)
     assert search.fit(X, y).best_score_ > 0.85
     model = GPLVM(kernel="linear").set_output(transform="pandas").fit(X)
@@ -371,6 +374,9 @@ def test_awkward_data_fit_or_say_why(n, d, kind, kernel, seed):
     ({"n_components": 5}, ValueError, r"n_components=5 .* n_features=4"),
     ({"kernel": sk.PairwiseKernel()}, NotImplementedError, "Supported kernels are"),
     ({"kernel": sk.RBF([1.0, 1.0, 1.0])}, ValueError, "expected 1 or n_components=2"),
+    ({"kernel": sk.RBF() ** 0.5}, NotImplementedError, "Exponentiation to 0.5"),
+    ({"kernel": sk.DotProduct(0.0)}, ValueError, "fix it"),
+    ({"kernel": sk.CompoundKernel([sk.RBF()])}, NotImplementedError, "Supported"),
     ({"kernel": "cubic"}, ValueError, "'kernel' parameter"),
     ({"init": np.ones((3, 2))}, ValueError, r"expected .* \(150, 2\)"),
     ({"noise_variance": -1.0}, ValueError, "'noise_variance' parameter"),
@@ -386,6 +392,38 @@ def test_too_many_rows_are_refused_before_any_work(monkeypatch):
     with pytest.raises(MemoryError, match="GiB"):
         GPLVM(n_inducing=None).fit(load_iris().data)
     GPLVM(kernel="linear", n_inducing=None).fit(load_iris().data)
+
+
+def test_constant_data_are_constant_to_the_bit():
+    # The mean of a constant column rounds: what is left of it is not data.
+    X = np.full((6, 3), 0.1)
+    assert_allclose(GPLVM(max_iter=5, tol=1.0).fit(X)._likelihood.Y, 0.0, atol=0.0)
+
+
+def test_data_whose_squares_overflow_are_refused():
+    with pytest.raises(ValueError, match="squares of the data overflow"):
+        GPLVM().fit(1e160 * load_iris().data)
+
+
+def test_units_far_apart_are_no_worse_than_the_linear_model():
+    # Unscaled columns: PCA's map is nearly all there is to find.
+    X = load_wine().data
+    train, new = X[::2], X[1::2]
+    model, pca = GPLVM(tol=1e-3).fit(train), PCA(2).fit(train)
+    error = np.mean((model.inverse_transform(model.transform(new)) - new) ** 2)
+    pca_error = np.mean((pca.inverse_transform(pca.transform(new)) - new) ** 2)
+    assert error < 1.2 * pca_error
+    alone = np.vstack([model.transform(row[None]) for row in new])
+    assert_allclose(alone, model.transform(new), atol=1e-7)
+
+
+def test_parameters_set_after_the_fit_change_nothing():
+    X = load_iris().data[::5]
+    model = GPLVM(kernel="linear").fit(X)
+    positions = model.transform(X + 0.1)
+    model.set_params(n_components=3, kernel="rbf", latent_prior="normal")
+    assert_array_equal(model.transform(X + 0.1), positions)
+    assert model.inverse_transform(positions).shape == X.shape
 
 
 def test_wrong_shapes_after_the_fit():

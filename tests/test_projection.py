@@ -23,7 +23,7 @@ def test_rows_reach_the_minimum_that_scipy_finds():
     rng = np.random.default_rng(0)
     starts = rng.normal(size=(25, 3))
     ends, values = minimize_rows(
-        _rosenbrock(np.ones(25)), starts, max_iter=500, tol=1e-9
+        _rosenbrock(np.ones(25)), starts, first_step=0.1, max_iter=500, tol=1e-9
     )
     for start, end, value in zip(starts, ends, values, strict=True):
         judge = minimize(rosen, start, jac=rosen_der, method="BFGS")
@@ -34,10 +34,16 @@ def test_rows_reach_the_minimum_that_scipy_finds():
 def test_rows_do_not_see_each_other():
     rng = np.random.default_rng(1)
     starts, scales = rng.normal(size=(9, 2)), np.logspace(-8, 8, 9)
-    together, _ = minimize_rows(_rosenbrock(scales), starts, max_iter=500, tol=1e-9)
+    together, _ = minimize_rows(
+        _rosenbrock(scales), starts, first_step=0.1, max_iter=500, tol=1e-9
+    )
     for row in range(9):
         alone, _ = minimize_rows(
-            _rosenbrock(scales[[row]]), starts[[row]], max_iter=500, tol=1e-9
+            _rosenbrock(scales[[row]]),
+            starts[[row]],
+            first_step=0.1,
+            max_iter=500,
+            tol=1e-9,
         )
         assert_allclose(alone[0], together[row], atol=1e-12)
         assert_allclose(together[row], 1.0, atol=1e-5)
@@ -48,6 +54,7 @@ def test_a_flat_start_stays():
     ends, values = minimize_rows(
         lambda X, rows: (np.zeros(len(X)), np.zeros_like(X)),
         starts,
+        first_step=0.1,
         max_iter=10,
         tol=1e-9,
     )

@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits, make_classification, make_moons
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -192,6 +193,28 @@ def test_learns_digits(solver):
     assert quiet_fit(model, X, y).score(X_test, y_test) > 0.94
 
 
+@pytest.mark.parametrize("name", ["moons", "digits"])
+def test_as_accurate_as_the_relu_network(name):
+    # Moons have two features: a start near the linear solution can end there.
+    if name == "moons":
+        X, y = make_moons(600, noise=0.2, random_state=0)
+    else:
+        X, y = load_digits(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(
+        X, y, test_size=0.3, random_state=0, stratify=y
+    )
+    epochs = 1000 if name == "moons" else 60
+
+    def accuracies(estimator):
+        models = [clone(estimator).set_params(random_state=seed) for seed in range(3)]
+        return [quiet_fit(m, X, y).score(X_test, y_test) for m in models]
+
+    ours = accuracies(SwishMLPClassifier(32, max_iter=epochs))
+    theirs = accuracies(MLPClassifier((32,), max_iter=epochs))
+    assert np.mean(ours) > np.mean(theirs) - 0.02
+    assert min(ours) > 0.93
+
+
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize(("offset", "unit"), [(0.0, 1e-6), (0.0, 1e6), (30.0, 1.0)])
 def test_units_and_offset_of_the_data_do_not_matter(blobs, solver, offset, unit):
@@ -313,7 +336,7 @@ def test_partial_fit_is_an_epoch_of_fit(blobs):
 
 def test_partial_fit_knows_classes_to_come(blobs):
     X, y = blobs
-    model = SwishMLPClassifier(5, learning_rate_init=0.02, random_state=0)
+    model = SwishMLPClassifier(10, learning_rate_init=0.02, random_state=0)
     first = np.flatnonzero(y != "owl")
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         model.partial_fit(X, y)
@@ -537,9 +560,57 @@ def test_other_errors(blobs):
     X, y = blobs
     with pytest.raises(NotFittedError):
         SwishMLPClassifier().predict(X)
-    with pytest.raises(ValueError, match="contains NaN"):
-        SwishMLPClassifier().fit(np.where(X > 2, np.nan, X), y)
     with pytest.raises(ValueError, match="Unknown label type"):
         SwishMLPClassifier().fit(X, X[:, 0])
     with pytest.raises(ValueError, match="'solver' parameter"):
         SwishMLPClassifier(solver="newton").fit(X, y)
+
+
+@unconverged
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_missing_values_are_referred_to_the_gp_models(blobs, form):
+    X, y = blobs
+    model = SwishMLPClassifier(2, max_iter=1, random_state=0).fit(X, y)
+    gaps, infinite = X.copy(), X.copy()
+    gaps[3, 1], infinite[3, 1] = np.nan, np.inf
+    calls = [
+        lambda X: clone(model).fit(X, y),
+        lambda X: clone(model).partial_fit(X, y, classes=np.unique(y)),
+        lambda X: model.score(X, y),
+        *(getattr(model, name) for name in ("predict", "predict_proba", "transform")),
+    ]
+    words = (
+        r"^Input X contains NaN\. SwishMLPClassifier does not accept missing values; "
+        r"gplvm\.GPLVM does\.$"
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match=words):
+            call(form(gaps))
+        with pytest.raises(ValueError, match=r"^Input X contains infinity"):
+            call(form(infinite))
+
+
+@pytest.mark.parametrize(
+    ("counts", "fraction", "words"),
+    [
+        ([5, 5], 0.1, "fraction=0.1 splits 10 rows into 9 to train on and 1 held out,"),
+        ([5, 5], 0.95, "splits 10 rows into 0 to train on and 10 held out,"),
+        ([2, 2, 2], 0.1, "each part needs one of each of the 3 classes; change valid"),
+        ([9, 1], 0.2, "class yak has only one row; set early_stopping=False"),
+        ([1], 0.1, "splits 1 row into 0 .*; set early_stopping=False"),
+    ],
+)
+def test_too_few_rows_to_hold_out(counts, fraction, words):
+    y = np.repeat(["eft", "yak", "owl"][: len(counts)], counts)
+    X = np.random.default_rng(0).normal(size=(y.size, 2))
+    model = SwishMLPClassifier(2, early_stopping=True, validation_fraction=fraction)
+    with pytest.raises(ValueError, match=words):
+        model.fit(X, y)
+
+
+def test_just_enough_rows_to_hold_out():
+    X, y = np.random.default_rng(0).normal(size=(10, 2)), np.arange(10) % 2
+    model = SwishMLPClassifier(2, early_stopping=True, max_iter=2)
+    for fraction in (0.11, 0.8):
+        model.set_params(validation_fraction=fraction)
+        assert len(quiet_fit(model, X, y).validation_scores_) == 2

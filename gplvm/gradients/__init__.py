@@ -24,6 +24,7 @@ from gplvm.gradients.gaussian_process import (
     gplvm_log_likelihood,
     gplvm_trace_term,
 )
+from gplvm.gradients.inducing import collapsed_bound
 from gplvm.gradients.network import (
     hidden_representation,
     two_layer_forward,
@@ -34,6 +35,7 @@ __all__ = [
     "autoencoder_gradient_paths",
     "autoencoder_loss",
     "check_gradient",
+    "collapsed_bound",
     "gp_log_likelihood",
     "gplvm_log_determinant_term",
     "gplvm_log_likelihood",

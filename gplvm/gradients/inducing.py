@@ -247,7 +247,7 @@ def pull_whitening(R, gradient, jitter):
 
 
 def inducing_posterior(R, P, Psi2, noise_variance):
-    """Weights and reduction of the predictions ``k W``, ``k(x, x) - k reduction k'``.
+    """Weights W and root C of the predictions ``k W`` and ``k(x, x) - |C k'|^2``.
 
     Parameters
     ----------
@@ -268,11 +268,12 @@ def inducing_posterior(R, P, Psi2, noise_variance):
     weights : ndarray of shape (n_inducing, n_features)
         Sigma^-1 Psi1'Y / s2.
 
-    reduction : ndarray of shape (n_inducing, n_inducing)
-        Kuu^-1 - Sigma^-1.
+    root : ndarray of shape (n_inducing, n_inducing)
+        C with C'C = Kuu^-1 - Sigma^-1.
     """
-    # Sigma = R^-1 B R^-T, so W = R'B^-1 P / s2 and Kuu^-1 - Sigma^-1 = R'(I - B^-1) R.
-    identity = np.eye(len(Psi2))
-    L = _linalg.cholesky(Psi2 / noise_variance + identity)
-    weights = R.T @ _linalg.solve(L, P) / noise_variance
-    return weights, R.T @ (identity - _linalg.inverse(L)) @ R
+    # Sigma = R^-1 B R^-T, so W = R'B^-1 P / s2 and Kuu^-1 - Sigma^-1 = R'(I - B^-1) R
+    # with B = I + Psi2 / s2 = V diag(1 + e) V': C = diag(e / (1 + e))^(1/2) V'R.
+    e, V = np.linalg.eigh(Psi2 / noise_variance)
+    e = np.maximum(e, 0.0)
+    weights = R.T @ (V @ ((V.T @ P) / (1.0 + e)[:, None])) / noise_variance
+    return weights, np.sqrt(e / (1.0 + e))[:, None] * (V.T @ R)

@@ -238,26 +238,62 @@ def loss_into(parameters, gradients, X, y, weight, penalties, buffers):
     if gradients is None:
         return loss
 
-    # z2 now holds dz2 = dL/dz2. Back through the affine maps and the activation:
-    # dL/dW2 = dz2' h + alpha_2 W2,  dL/db2 = sum_i dz2_i,
+    _backward_into(gradients, (W1, W2), X, h, slope, dz1, z2)  # z2 now holds dL/dz2
+    dW1, _, dW2, _ = gradients
+    if alpha_1:
+        dW1 += alpha_1 * W1
+    if alpha_2:
+        dW2 += alpha_2 * W2
+    return loss
+
+
+def _backward_into(gradients, weights, X, h, slope, dz1, dz2):
+    """Gradients of W1, b1, W2, b2 from dz2 = dL/dz2; `dz1` is a buffer."""
+    # Back through the affine maps and the activation: dL/dW2 = dz2' h (to which the
+    # penalty adds alpha_2 W2), dL/db2 = sum_i dz2_i,
     # dz1 = (dz2 W2) * [s + z1 s (1 - s)] with s = sigmoid(z1),
-    # dL/dW1 = dz1' X + alpha_1 W1,  dL/db1 = sum_i dz1_i.
-    dz2 = z2
+    # dL/dW1 = dz1' X (+ alpha_1 W1), dL/db1 = sum_i dz1_i.
     dW1, db1, dW2, db2 = gradients
     np.matmul(dz2.T, h, out=dW2)
     np.sum(dz2, axis=0, out=db2)
-    np.matmul(dz2, W2, out=dz1)
+    np.matmul(dz2, weights[1], out=dz1)
     dz1 *= slope
     if sparse.issparse(X):
         dW1[...] = (X.T @ dz1).T
     else:
         np.matmul(dz1.T, X, out=dW1)
     np.sum(dz1, axis=0, out=db1)
-    if alpha_1:
-        dW1 += alpha_1 * W1
-    if alpha_2:
-        dW2 += alpha_2 * W2
-    return loss
+
+
+def two_layer_pullback(parameters, X):
+    """The network's outputs as a map of `X`, and the pullback of their gradient.
+
+    Parameters
+    ----------
+    parameters : list of ndarray
+        W1, b1, W2, b2, of the shapes of `two_layer_forward`.
+
+    X : ndarray of shape (n_samples, n_features)
+        Data.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_samples, n_outputs)
+        z2 = swish(X W1' + b1) W2' + b2.
+
+    pullback : callable
+        ``pullback(dL_doutputs, gradients)`` writes the gradients of W1, b1, W2, b2
+        into the arrays `gradients`.
+    """
+    W1, b1, W2, b2 = parameters
+    h = _affine(X, W1, b1)
+    slope = np.empty_like(h)
+    swish_in_place(h, slope)
+
+    def pullback(dz2, gradients):
+        _backward_into(gradients, (W1, W2), X, h, slope, np.empty_like(h), dz2)
+
+    return _affine(h, W2, b2), pullback
 
 
 def standardized_loss_into(

@@ -1,9 +1,9 @@
 """The Gaussian predictive density of a data row, as a function of its latent position.
 
 Given a row's covariances `k` (M,) with the model's inputs and its own variance
-``k(x, x)``, the prediction is ``m = k W``, ``s^2 = k(x, x) - k P k' + noise``. The
-exact model has ``W = K^-1 Y`` and ``P = K^-1``; sparse and low-rank ones have their
-own `W` and `P` of the same form.
+``k(x, x)``, the prediction is ``m = k W``, ``s^2 = k(x, x) - |C k'|^2 + noise``. The
+exact model has ``W = K^-1 Y`` and ``C'C = K^-1``; sparse and low-rank ones have their
+own `W` and `C` of the same form.
 """
 
 import numpy as np
@@ -11,15 +11,16 @@ import numpy as np
 LOG_2_PI = np.log(2.0 * np.pi)
 
 
-def predictive_moments(k, k_diagonal, W, P, noise_variance):
+def predictive_moments(k, k_diagonal, W, C, noise_variance):
     """Mean (B, D) and variance (B,) of B data rows, noise included."""
     mean = k @ W
-    variance = k_diagonal - np.einsum("bm,bm->b", k @ P, k)
+    whitened = k @ C.T
+    variance = k_diagonal - np.einsum("bm,bm->b", whitened, whitened)
     # Rounding can take a variance of zero below zero; noise is its floor.
     return mean, np.maximum(variance, 0.0) + noise_variance
 
 
-def predictive_log_density(k, k_diagonal, Y, W, P, noise_variance):
+def predictive_log_density(k, k_diagonal, Y, W, C, noise_variance):
     """``log N(y | m, s^2 I)`` over the observed entries of each row, and gradients.
 
     Parameters
@@ -36,8 +37,8 @@ def predictive_log_density(k, k_diagonal, Y, W, P, noise_variance):
     W : ndarray of shape (M, D)
         Weights of the mean.
 
-    P : ndarray of shape (M, M)
-        Symmetric matrix of the variance's reduction.
+    C : ndarray of shape (M, M)
+        Root of the variance's reduction.
 
     noise_variance : float
         Variance of the noise.
@@ -52,8 +53,8 @@ def predictive_log_density(k, k_diagonal, Y, W, P, noise_variance):
     dk_diagonal : ndarray of shape (B,)
         Gradient with respect to `k_diagonal`.
     """
-    k_P = k @ P
-    reduced = k_diagonal - np.einsum("bm,bm->b", k_P, k)
+    whitened = k @ C.T
+    reduced = k_diagonal - np.einsum("bm,bm->b", whitened, whitened)
     variance = np.maximum(reduced, 0.0) + noise_variance
     residual = Y - k @ W
     missing = np.isnan(residual)
@@ -65,10 +66,12 @@ def predictive_log_density(k, k_diagonal, Y, W, P, noise_variance):
     )
     # With D observed entries, log p = -(D/2) log 2 pi s^2 - |r|^2 / (2 s^2): its
     # derivative by s^2 is (|r|^2 / s^2 - D) / (2 s^2), by the mean r / s^2; and
-    # dm/dk = W', ds^2/dk = -2 P k', ds^2/dk(x, x) = 1.
+    # dm/dk = W', ds^2/dk = -2 C'C k', ds^2/dk(x, x) = 1.
     d_variance = 0.5 * (squared / variance - n_observed) / variance
     d_variance[reduced < 0.0] = 0.0
-    dk = (residual / variance[:, None]) @ W.T - 2.0 * d_variance[:, None] * k_P
+    dk = (residual / variance[:, None]) @ W.T - (
+        2.0 * d_variance[:, None] * whitened
+    ) @ C
     return log_density, dk, d_variance
 
 

@@ -35,6 +35,24 @@ class Rule:
 
     validate : callable, default=None
         ``validate(kernel)`` raises NotImplementedError for a setting without a rule.
+
+    See Also
+    --------
+    register_rule : Makes a rule known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gplvm.kernels import Rule
+    >>> def evaluate(kernel, X, Z, symmetric):  # k(x, z) = x z'
+    ...     return X @ Z.T, lambda G: ({}, G @ Z, G.T @ X)
+    >>> def diagonal(kernel, X):
+    ...     return np.sum(X**2, axis=1), lambda g: ({}, 2.0 * g[:, None] * X)
+    >>> rule = Rule(evaluate, diagonal)
+    >>> K, pullback = rule.evaluate(None, np.eye(2), np.eye(2), False)
+    >>> K
+    array([[1., 0.],
+           [0., 1.]])
     """
 
     evaluate: Callable
@@ -55,6 +73,24 @@ def register_rule(kernel_type, rule):
 
     rule : Rule
         How it is computed.
+
+    See Also
+    --------
+    Rule : What a rule consists of.
+    check_kernel : Whether a kernel has rules for all its parts.
+
+    Examples
+    --------
+    A subclass that changes nothing but the type takes over its parent's rule:
+
+    >>> from sklearn.gaussian_process.kernels import RBF
+    >>> from gplvm.kernels import check_kernel, register_rule
+    >>> from gplvm.kernels.covariance import RULES
+    >>> class Smooth(RBF):
+    ...     pass
+    >>> register_rule(Smooth, RULES[RBF])
+    >>> check_kernel(Smooth(), n_components=2)
+    >>> del RULES[Smooth]
     """
     RULES[kernel_type] = rule
 
@@ -80,6 +116,20 @@ def check_kernel(kernel, n_components):
 
     ValueError
         If an anisotropic hyperparameter has not `n_components` entries.
+
+    See Also
+    --------
+    register_rule : Makes another kernel known.
+
+    Examples
+    --------
+    >>> from sklearn.gaussian_process.kernels import RBF
+    >>> from gplvm.kernels import check_kernel
+    >>> check_kernel(RBF([1.0, 2.0]), n_components=2)
+    >>> check_kernel(RBF([1.0, 2.0]), n_components=3)
+    Traceback (most recent call last):
+    ...
+    ValueError: length_scale of RBF(length_scale=[1, 2]) has 2 entries, ...
     """
     if not isinstance(kernel, sk.Kernel) or isinstance(kernel, type):
         raise TypeError(
@@ -92,6 +142,11 @@ def check_kernel(kernel, n_components):
         check_kernel(kernel.k2, n_components)
         return
     if kind is sk.Exponentiation:
+        if kernel.exponent < 1 or kernel.exponent != int(kernel.exponent):
+            raise NotImplementedError(
+                f"Exponentiation to {kernel.exponent} is not supported: other powers "
+                "than 1, 2, 3, ... of a covariance need not be one"
+            )
         check_kernel(kernel.kernel, n_components)
         return
     if kind not in RULES:
@@ -140,6 +195,24 @@ def evaluate(kernel, X, Z=None):
         ``pullback(G)`` with G = dL/dK of the shape of K, symmetric if `Z` is None:
         (dL/dtheta, dL/dX), or (dL/dtheta, dL/dX, dL/dZ) if `Z` is given. theta are
         the free log-hyperparameters in the order of ``kernel.theta``.
+
+    See Also
+    --------
+    matrix : The covariance alone.
+    vjp : The pullback, applied at once.
+    evaluate_diagonal : The same for the variances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.gaussian_process.kernels import RBF
+    >>> from gplvm.kernels import evaluate
+    >>> X = np.array([[0.0], [1.0]])
+    >>> K, pullback = evaluate(RBF(1.0), X)
+    >>> dL_dtheta, dL_dX = pullback(np.ones((2, 2)))  # L is the sum of K
+    >>> dL_dX.round(3)
+    array([[ 1.213],
+           [-1.213]])
     """
     symmetric = Z is None
     K, pull = _evaluate(kernel, X, X if symmetric else Z, symmetric)
@@ -154,6 +227,14 @@ def evaluate(kernel, X, Z=None):
 def evaluate_diagonal(kernel, X):
     """The diagonal of ``evaluate(kernel, X)`` and its pullback.
 
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        Any supported kernel.
+
+    X : ndarray of shape (n, q)
+        Inputs.
+
     Returns
     -------
     k : ndarray of shape (n,)
@@ -161,6 +242,24 @@ def evaluate_diagonal(kernel, X):
 
     pullback : callable
         ``pullback(g)`` with g = dL/dk (n,): (dL/dtheta, dL/dX).
+
+    See Also
+    --------
+    diagonal : The variances alone.
+    evaluate : The same for the whole matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.gaussian_process.kernels import DotProduct
+    >>> from gplvm.kernels import evaluate_diagonal
+    >>> kernel = DotProduct(1.0, "fixed")
+    >>> k, pullback = evaluate_diagonal(kernel, np.array([[1.0], [2.0]]))
+    >>> k
+    array([2., 5.])
+    >>> pullback(np.ones(2))[1]
+    array([[2.],
+           [4.]])
     """
     kind = type(kernel)
     if kind is sk.Sum:
@@ -193,12 +292,68 @@ def evaluate_diagonal(kernel, X):
 
 
 def matrix(kernel, X, Z=None):
-    """The covariance of `X` with itself, or with `Z`; see `evaluate`."""
+    """The covariance of `X` with itself, or with `Z`.
+
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        Any supported kernel.
+
+    X : ndarray of shape (n, q)
+        Inputs.
+
+    Z : ndarray of shape (m, q), default=None
+        Other inputs. None is `X` itself, with the noise of a `WhiteKernel`.
+
+    Returns
+    -------
+    K : ndarray of shape (n, n) or (n, m)
+        The covariance; a read-only view where all entries are equal.
+
+    See Also
+    --------
+    evaluate : The covariance with its pullback.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.gaussian_process.kernels import RBF
+    >>> from gplvm.kernels import matrix
+    >>> matrix(RBF(1.0), np.array([[0.0], [1.0]])).round(3)
+    array([[1.   , 0.607],
+           [0.607, 1.   ]])
+    """
     return evaluate(kernel, X, Z)[0]
 
 
 def diagonal(kernel, X):
-    """The variances of the rows of `X`; see `evaluate_diagonal`."""
+    """The variances of the latent functions at the rows of `X`.
+
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        Any supported kernel.
+
+    X : ndarray of shape (n, q)
+        Inputs.
+
+    Returns
+    -------
+    k : ndarray of shape (n,)
+        Variances, with the noise of a `WhiteKernel`.
+
+    See Also
+    --------
+    evaluate_diagonal : The variances with their pullback.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.gaussian_process.kernels import ConstantKernel, RBF
+    >>> from gplvm.kernels import diagonal
+    >>> diagonal(ConstantKernel(2.0) * RBF(1.0), np.array([[0.0], [1.0]]))
+    array([2., 2.])
+    """
     return evaluate_diagonal(kernel, X)[0]
 
 
@@ -223,6 +378,21 @@ def vjp(kernel, X, dL_dK):
 
     dL_dX : ndarray of shape (n, q)
         Gradient with respect to the inputs.
+
+    See Also
+    --------
+    evaluate : The matrix and the product as a function.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.gaussian_process.kernels import DotProduct
+    >>> from gplvm.kernels import vjp
+    >>> X = np.array([[1.0], [2.0]])
+    >>> dL_dtheta, dL_dX = vjp(DotProduct(1.0), X, np.eye(2))  # L is the trace
+    >>> dL_dtheta, dL_dX
+    (array([4.]), array([[2.],
+           [4.]]))
     """
     return evaluate(kernel, X)[1](dL_dK)
 
@@ -439,6 +609,14 @@ def _matern_profile(kernel, r2):
     return K, lambda G: (-5.0 / 6.0) * G * (1.0 + a) * decay, _no_extra
 
 
+def _check_dot_product(kernel):
+    if kernel.sigma_0 == 0 and not kernel.hyperparameter_sigma_0.fixed:
+        raise ValueError(
+            "DotProduct(sigma_0=0) has no logarithm to optimise: fix it, with "
+            'DotProduct(0.0, sigma_0_bounds="fixed")'
+        )
+
+
 def _check_matern(kernel):
     if kernel.nu not in (1.5, 2.5, np.inf):
         raise NotImplementedError(
@@ -492,7 +670,9 @@ def _exp_sine_squared(kernel, X, Z, symmetric):
 
 register_rule(sk.ConstantKernel, Rule(_constant, _constant_diagonal))
 register_rule(sk.WhiteKernel, Rule(_white, _white_diagonal))
-register_rule(sk.DotProduct, Rule(_dot_product, _dot_product_diagonal))
+register_rule(
+    sk.DotProduct, Rule(_dot_product, _dot_product_diagonal, _check_dot_product)
+)
 register_rule(sk.RBF, Rule(_stationary(_rbf_profile), _stationary_diagonal))
 register_rule(
     sk.Matern, Rule(_stationary(_matern_profile), _stationary_diagonal, _check_matern)

@@ -152,11 +152,11 @@ def test_posterior_equals_dense_algebra():
     R = whitening(Kuu, JITTER)
     Kuu = _with_jitter(Kuu, JITTER)
     assert_allclose(R @ Kuu @ R.T, np.eye(4), atol=1e-12)
-    weights, reduction = inducing_posterior(R, R @ Kuf @ Y, R @ Kuf @ Kuf.T @ R.T, s2)
+    weights, root = inducing_posterior(R, R @ Kuf @ Y, R @ Kuf @ Kuf.T @ R.T, s2)
     Sigma = Kuu + Kuf @ Kuf.T / s2
     assert_allclose(weights, np.linalg.solve(Sigma, Kuf @ Y) / s2, rtol=1e-9)
     expected = np.linalg.inv(Kuu) - np.linalg.inv(Sigma)
-    assert_allclose(reduction, expected, rtol=1e-8, atol=1e-10)
+    assert_allclose(root.T @ root, expected, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("changed, message", [

@@ -1,0 +1,126 @@
+"""Where a GP-LVM starts: the latent spread decides which optimum is found.
+
+The spread in length scales at the start chooses between regimes: one near the linear
+model, where PCA's map is already explained, and one in which the map can bend.
+Neither serves all data, so a few starts race for some iterations (`race`), judged by
+the likelihood.
+"""
+
+import numpy as np
+from sklearn.gaussian_process import kernels as sk
+
+from gplvm._latent import initial_embedding
+from gplvm._likelihoods import LinearLikelihood
+from gplvm._maximize import maximize
+
+_SPREAD = 2.0  # of every column, in length scales: a map that can bend
+_MILD_SPREAD = 1.0  # of the widest column, the others in PCA's proportions
+_LINEAR_SPREAD = 0.1  # of the widest column: an RBF that short is linear
+_NOISE = 0.3  # share of the data's variance that is noise at the start
+
+_RACE_ITERATIONS = 20
+
+
+def candidate_starts(
+    Y, kernel, variance, *, n_components, init, noise_variance, random_state
+):
+    """Latent positions and theta to start from, the usual one first.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (n_samples, n_features)
+        Data, centred; NaN where they are missing.
+
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        The kernel, with its hyperparameters at the start.
+
+    variance : float
+        The data's mean variance.
+
+    n_components : int
+        Number of latent dimensions.
+
+    init : {"pca", "isomap", "random"} or array-like
+        As the parameter of `GPLVM`; an array is the only candidate.
+
+    noise_variance : float or None
+        A fixed noise variance.
+
+    random_state : RandomState
+        Source of ``init="random"``.
+
+    Returns
+    -------
+    starts : list of dict of str to ndarray
+        ``"embedding"`` and ``"theta"``.
+    """
+    embedding = initial_embedding(Y, n_components, init, random_state)
+    log_noise = np.log(noise_variance or _NOISE * variance)
+    theta = np.append(kernel.theta, log_noise)
+    if not isinstance(init, str):
+        return [{"embedding": embedding, "theta": theta}]
+    if LinearLikelihood.is_linear(kernel):
+        # Linear functions have the variance of the positions.
+        return [{"embedding": np.sqrt(variance) * embedding, "theta": theta}]
+    spread = embedding.std(axis=0)
+    even = embedding * (_SPREAD / np.where(spread > 0, spread, 1.0))
+    starts = [{"embedding": even, "theta": theta}]
+    if init == "random" or not spread.any():
+        return starts
+    proportional = embedding / spread.max()
+    starts.append({"embedding": _MILD_SPREAD * proportional, "theta": theta})
+    linear = _linear_theta(Y, kernel, theta, proportional, noise_variance)
+    if linear is not None:
+        starts.append({"embedding": _LINEAR_SPREAD * proportional, "theta": linear})
+    return starts
+
+
+def _linear_theta(Y, kernel, theta, proportional, noise_variance):
+    """theta that makes an amplitude times a stationary kernel the linear model."""
+    is_amplitude = (
+        type(kernel) is sk.Product
+        and type(kernel.k1) is sk.ConstantKernel
+        and kernel.k1.n_dims == 1
+        and kernel.k2.is_stationary()
+        and np.ndim(getattr(kernel.k2, "length_scale", None)) == 0
+        and not kernel.k2.get_params().get("periodicity")
+    )
+    if not is_amplitude:
+        return None
+    # Near the origin k = c (1 - d^2 / (2 l^2) + ...): the linear part is c x z' / l^2,
+    # and c = l^2 b^2 / s^2 gives a column of spread s the coefficients b of the
+    # regression of the data on the column of spread 1.
+    filled = np.nan_to_num(Y)
+    coefficients, *_ = np.linalg.lstsq(proportional, filled, rcond=None)
+    residual = np.nanmean((Y - proportional @ coefficients) ** 2)
+    slope = np.sqrt(np.mean(coefficients[np.argmax(proportional.std(axis=0))] ** 2))
+    amplitude = (kernel.k2.length_scale * slope / _LINEAR_SPREAD) ** 2
+    theta = theta.copy()
+    with np.errstate(divide="ignore"):
+        theta[0] = np.clip(np.log(amplitude), *kernel.bounds[0])
+        if noise_variance is None:
+            theta[-1] = max(np.log(residual), theta[-1] + np.log(1e-6))
+    return theta
+
+
+def race(starts, **problem):
+    """The start whose walk is highest after a few iterations, as of then.
+
+    Parameters
+    ----------
+    starts : list of dict of str to ndarray
+        As `maximize` takes them.
+
+    **problem
+        The other arguments of `maximize`.
+
+    Returns
+    -------
+    blocks : dict of str to ndarray
+        Where the winner stands; with a mapping, its start.
+    """
+    problem = {**problem, "max_iter": _RACE_ITERATIONS, "warn": False}
+    walks = [maximize(start, **problem) for start in starts]
+    winner = min(range(len(starts)), key=lambda start: walks[start][1].fun)
+    blocks = walks[winner][0]
+    return starts[winner] if "mapping" in blocks else blocks
