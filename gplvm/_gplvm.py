@@ -15,7 +15,11 @@ from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._latent_model import LatentModel
 from gplvm._likelihoods import DenseLikelihood, LinearLikelihood
 from gplvm._maximize import maximize
-from gplvm._missing import PatternLikelihood, missing_patterns
+from gplvm._missing import (
+    PatternLikelihood,
+    SparsePatternLikelihood,
+    missing_patterns,
+)
 from gplvm._optimize import FitMonitor
 from gplvm._sparse import SparseLikelihood, initial_inducing_points
 from gplvm._starts import candidate_starts, race
@@ -342,8 +346,9 @@ class GPLVM(LatentModel):
         for name, value in attributes(blocks).items():
             setattr(self, name, value)
         self.log_likelihood_ = float(self.log_likelihood())
-        self.loss_curve_ = minimum.loss_curve
-        self.n_iter_ = minimum.n_iter
+        # A start at the optimum is one iteration that found nothing to do.
+        self.loss_curve_ = minimum.loss_curve or [minimum.fun]
+        self.n_iter_ = len(self.loss_curve_)
         monitor.close()
         return self
 
@@ -407,10 +412,11 @@ class GPLVM(LatentModel):
         missing = np.isnan(Y).any()
         if LinearLikelihood.is_linear(kernel) and not missing:
             return LinearLikelihood(kernel, Y)
-        likelihood_class = DenseLikelihood if n_inducing is None else SparseLikelihood
+        if n_inducing is not None:
+            return (SparsePatternLikelihood if missing else SparseLikelihood)(kernel, Y)
         if missing:
-            return PatternLikelihood(likelihood_class, kernel, Y)
-        return likelihood_class(kernel, Y)
+            return PatternLikelihood(DenseLikelihood, kernel, Y)
+        return DenseLikelihood(kernel, Y)
 
     def _restarts(self, likelihood, variance, n_inducing, rng, problem):
         """Blocks to start from, one for each restart."""

@@ -137,11 +137,13 @@ class DenseLikelihood:
             map_blocks(write, blocks)
             return K
 
-        value, weights, K_inv = triangular_gp_log_likelihood(
-            make_covariance, self._factor, n_features
-        )
         if not eval_gradient:
-            return value
+            return triangular_gp_log_likelihood(
+                make_covariance, self._factor, n_features
+            )
+        value, weights, K_inv = triangular_gp_log_likelihood(
+            make_covariance, self._factor, n_features, eval_gradient=True
+        )
 
         def dL_dK(rows, columns, K_inv_block):
             return dense_gradient_block(

@@ -1,8 +1,11 @@
 """The walk of a latent model from one start to its highest likelihood."""
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from gplvm._optimize import Packing, minimize_lbfgs
+from gplvm._parallel import one_blas_thread
 from gplvm.gradients.prediction import standard_normal
 
 
@@ -115,15 +118,18 @@ def maximize(
         packing.pack(**{**infinite, "theta": sign * theta_bounds[:, side]}) * sign
         for side, sign in enumerate((-1.0, 1.0))
     ]
-    minimum = minimize_lbfgs(
-        objective,
-        packing.pack(**{b: coordinates[b] / scales[b] for b in coordinates}),
-        bounds=np.column_stack(bounds),
-        max_iter=max_iter,
-        tol=tol,
-        renew=renew if renewable else None,
-        on_iteration=report and (lambda x, loss: report(lambda: decode(x), loss)),
-        name=name,
-        warn=warn,
-    )
+    # An evaluation of the linear likelihood is a few products of thin matrices.
+    threads = one_blas_thread() if hasattr(likelihood, "renew") else nullcontext()
+    with threads:
+        minimum = minimize_lbfgs(
+            objective,
+            packing.pack(**{b: coordinates[b] / scales[b] for b in coordinates}),
+            bounds=np.column_stack(bounds),
+            max_iter=max_iter,
+            tol=tol,
+            renew=renew if renewable else None,
+            on_iteration=report and (lambda x, loss: report(lambda: decode(x), loss)),
+            name=name,
+            warn=warn,
+        )
     return decode(minimum.x), minimum

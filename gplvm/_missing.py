@@ -7,6 +7,17 @@ imputed.
 
 import numpy as np
 
+from gplvm import kernels
+from gplvm._likelihoods import Posterior
+from gplvm._parallel import map_blocks, row_blocks
+from gplvm._sparse import JITTER, SparseLikelihood, sum_parts
+from gplvm.gradients.inducing import (
+    inducing_posterior,
+    pull_whitening,
+    whitened_bound,
+    whitening,
+)
+
 
 def missing_patterns(Y):
     """Features grouped by the rows in which they are observed.
@@ -37,7 +48,7 @@ class PatternLikelihood:
     Parameters
     ----------
     likelihood_class : type
-        Likelihood of complete data, `DenseLikelihood` or `SparseLikelihood`.
+        Likelihood of complete data, such as `DenseLikelihood`.
 
     kernel : sklearn.gaussian_process.kernels.Kernel
         Supported kernel.
@@ -90,6 +101,124 @@ class PatternLikelihood:
             ],
             self.Y.shape[1],
         )
+
+
+class SparsePatternLikelihood(SparseLikelihood):
+    """`PatternLikelihood` of `SparseLikelihood`, with one pass for all the patterns.
+
+    With many patterns, as many as features where entries miss at random, a kernel
+    evaluation for each would be waste. The bound of a pattern needs its rows' share of
+    the statistics only: with the mask m (N, G) and v_n = k(x_n, Z), the G matrices
+    Psi2_g = sum_n m_ng v_n' v_n are one product of the mask with the rows' v_n' v_n.
+
+    Parameters
+    ----------
+    kernel, Y
+        As in `PatternLikelihood`.
+    """
+
+    def __init__(self, kernel, Y):
+        filled = np.nan_to_num(Y)
+        super().__init__(kernel, filled)
+        self.Y, self._factor = Y, filled
+        self._patterns = missing_patterns(Y)
+        self._mask = np.zeros((len(Y), len(self._patterns)))
+        for pattern, (rows, _) in enumerate(self._patterns):
+            self._mask[rows, pattern] = 1.0
+
+    def log_likelihood(self, embedding, inducing_points, theta, *, eval_gradient=False):
+        """Bound on log p of the observed entries; see `SparseLikelihood`."""
+        kernel, noise_variance = self._latent_kernel_and_noise(theta)
+        Kuu, pull_Kuu = kernels.evaluate(kernel, inducing_points)
+        R = whitening(Kuu, JITTER)
+        psi0, P, Psi2 = self._statistics(kernel, embedding, inducing_points, R)
+        value, dP, dKuu, d_noise = 0.0, np.empty(P.shape), 0.0, 0.0
+        dpsi0, dPsi2 = np.empty(psi0.shape), np.empty(Psi2.shape)
+        for pattern, (rows, features) in enumerate(self._patterns):
+            part, gradient = whitened_bound(
+                psi0[pattern],
+                P[:, features],
+                Psi2[pattern],
+                np.vdot(self._factor[:, features], self._factor[:, features]),
+                noise_variance,
+                n_samples=len(rows),
+                n_features=len(features),
+            )
+            value += part
+            dpsi0[pattern], dPsi2[pattern] = gradient["psi0"], gradient["Psi2"]
+            dP[:, features] = gradient["P"]
+            d_noise += gradient["noise_variance"]
+            dKuu = dKuu + gradient["Kuu"]
+        if not eval_gradient:
+            return value
+        total = {"Kuu": dKuu, "P": dP, "Psi2": dPsi2[0]}
+        dtheta_Kuu, dZ_Kuu = pull_Kuu(pull_whitening(R, total, JITTER)["Kuu"])
+        dtheta, dX, dZ = self._pull_statistics(
+            kernel, embedding, inducing_points, R, (dpsi0, dP, dPsi2)
+        )
+        return value, {
+            "embedding": dX,
+            "inducing_points": dZ + dZ_Kuu,
+            "theta": self._theta_gradient(theta, dtheta + dtheta_Kuu, d_noise),
+        }
+
+    def posterior(self, embedding, inducing_points, theta):
+        """The posterior of each pattern, as one."""
+        kernel, noise_variance = self._latent_kernel_and_noise(theta)
+        R = whitening(kernels.matrix(kernel, inducing_points), JITTER)
+        _, P, Psi2 = self._statistics(kernel, embedding, inducing_points, R)
+        posteriors = []
+        for pattern, (_, features) in enumerate(self._patterns):
+            weights, root = inducing_posterior(
+                R, P[:, features], Psi2[pattern], noise_variance
+            )
+            posteriors.append(
+                (
+                    features,
+                    Posterior(kernel, inducing_points, weights, root, noise_variance),
+                )
+            )
+        return PatternPosterior(posteriors, self.Y.shape[1])
+
+    def _statistics(self, kernel, X, Z, R):
+        """psi0 (G,), R Psi1'Y (M, D) and R Psi2 R' (G, M, M) of the patterns."""
+        lower = np.tril_indices(len(Z))
+
+        def add_up(rows):
+            V = kernels.matrix(kernel, X[rows], Z) @ R.T
+            products = V[:, lower[0]] * V[:, lower[1]]
+            mask = self._mask[rows].T
+            diagonal = kernels.diagonal(kernel, X[rows])
+            return mask @ diagonal, V.T @ self._factor[rows], mask @ products
+
+        psi0, P, packed = sum_parts(map_blocks(add_up, row_blocks(len(X))))
+        Psi2 = np.empty((len(packed), len(Z), len(Z)))
+        Psi2[:, lower[0], lower[1]] = packed
+        Psi2[:, lower[1], lower[0]] = packed
+        return psi0, P, Psi2
+
+    def _pull_statistics(self, kernel, X, Z, R, gradients):
+        """From the patterns' gradients to those of theta, X and Z."""
+        # With V = k(X, Z) R': dL/dv_n = y_n dL/dP' + 2 v_n sum_g m_ng dL/dPsi2_g over
+        # the observed y_n, and dL/dk_n = dL/dv_n R.
+        dpsi0, dP, dPsi2 = gradients
+        flat = dPsi2.reshape(len(dPsi2), -1)
+        dX = np.empty(X.shape)
+
+        def pull(rows):
+            K, pullback = kernels.evaluate(kernel, X[rows], Z)
+            V = K @ R.T
+            weight = (self._mask[rows] @ flat).reshape(len(V), len(Z), len(Z))
+            dV = self._factor[rows] @ dP.T
+            dV += 2.0 * np.einsum("nm,nmk->nk", V, weight)
+            dtheta, dX_rows, dZ = pullback(dV @ R)
+            _, pullback = kernels.evaluate_diagonal(kernel, X[rows])
+            dtheta_diagonal, dX_diagonal = pullback(self._mask[rows] @ dpsi0)
+            dX[rows] = dX_rows + dX_diagonal
+            return dtheta + dtheta_diagonal, dZ
+
+        dtheta, dZ = sum_parts(map_blocks(pull, row_blocks(len(X))))
+        return dtheta, dX, dZ
 
 
 class PatternPosterior:

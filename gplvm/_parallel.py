@@ -12,6 +12,9 @@ from threadpoolctl import ThreadpoolController
 # Rows of a block: with a thousand columns it stays in a core's cache.
 BLOCK_ROWS = 128
 
+# Starting threads, and waiting for them, takes as long as some blocks.
+_BLOCKS_PER_THREAD = 4
+
 
 @cache
 def _blas():
@@ -28,14 +31,19 @@ def row_blocks(n_rows, size=BLOCK_ROWS):
     return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
+def one_blas_thread():
+    """A context in which BLAS runs on one thread: for many small operations."""
+    return _blas().limit(limits=1)
+
+
 def map_blocks(function, blocks):
     """``[function(block) for block in blocks]``, in that order, on threads.
 
     The order of the results, and so of any sum over them, does not depend on the
     number of threads.
     """
-    workers = min(n_threads(), len(blocks))
+    workers = min(n_threads(), len(blocks) // _BLOCKS_PER_THREAD)
     if workers <= 1:
         return [function(block) for block in blocks]
-    with _blas().limit(limits=1), ThreadPoolExecutor(workers) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(workers) as pool:
         return list(pool.map(function, blocks))

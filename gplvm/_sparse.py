@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.gaussian_process import kernels as sk
 from sklearn.utils import check_random_state
 
-from gplvm import _parallel, kernels
+from gplvm import kernels
 from gplvm._likelihoods import Posterior
-from gplvm._parallel import map_blocks, row_blocks
+from gplvm._parallel import map_blocks, one_blas_thread, row_blocks
 from gplvm.gradients.inducing import (
     inducing_posterior,
     pull_whitening,
@@ -26,7 +26,7 @@ from gplvm.gradients.inducing import (
 # Jitter of the inducing inputs' covariance, relative to its mean diagonal, at every
 # evaluation. The statistics are summed in the whitened basis, where B is positive
 # definite whatever the noise and rounding grows as jitter^-1/2, so it can be small.
-_JITTER = 1e-8
+JITTER = 1e-8
 
 # A chunk's covariances have about this many entries, to stay in a core's cache, and
 # it has rows enough for BLAS to be efficient.
@@ -120,7 +120,7 @@ class SparseLikelihood:
         n_inducing = len(inducing_points)
         with _blas_threads(n_inducing):
             Kuu, pull_Kuu = kernels.evaluate(kernel, inducing_points)
-            R = whitening(Kuu, _JITTER)
+            R = whitening(Kuu, JITTER)
         statistics = self._statistics(
             kernel, embedding, inducing_points, self._factor, R
         )
@@ -134,30 +134,23 @@ class SparseLikelihood:
             )
             if not eval_gradient:
                 return value
-            gradient = pull_whitening(R, gradient, _JITTER)
+            gradient = pull_whitening(R, gradient, JITTER)
             dtheta_Kuu, dZ_Kuu = pull_Kuu(gradient["Kuu"])
         dtheta, dX, dZ = self._pull_statistics(
             kernel, embedding, inducing_points, gradient
         )
-        dL_dtheta = np.empty(len(theta))
-        dL_dtheta[~self._is_noise] = dtheta + dtheta_Kuu
-        # The noise is a sum: each part's logarithm pulls in proportion to the part.
-        dL_dtheta[self._is_noise] = gradient["noise_variance"] * np.exp(
-            theta[self._is_noise]
-        )
         return value, {
             "embedding": dX,
             "inducing_points": dZ + dZ_Kuu,
-            "theta": dL_dtheta,
+            "theta": self._theta_gradient(
+                theta, dtheta + dtheta_Kuu, gradient["noise_variance"]
+            ),
         }
 
     def posterior(self, embedding, inducing_points, theta):
-        """W = Sigma^-1 Psi1'Y / s2 and C'C = Kuu^-1 - Sigma^-1, Sigma = Kuu + Psi2 / s2.
-
-        s2 is the noise variance.
-        """
+        """W = Sigma^-1 Psi1'Y / s2, C'C = Kuu^-1 - Sigma^-1, Sigma as in the bound."""
         kernel, noise_variance = self._latent_kernel_and_noise(theta)
-        R = whitening(kernels.matrix(kernel, inducing_points), _JITTER)
+        R = whitening(kernels.matrix(kernel, inducing_points), JITTER)
         _, P, Psi2 = self._statistics(kernel, embedding, inducing_points, self.Y, R)
         weights, root = inducing_posterior(R, P, Psi2, noise_variance)
         return Posterior(
@@ -167,6 +160,14 @@ class SparseLikelihood:
             root=root,
             noise_variance=noise_variance,
         )
+
+    def _theta_gradient(self, theta, dtheta, d_noise_variance):
+        """In the order of theta, from the latent kernel's part and the noise's."""
+        gradient = np.empty(len(theta))
+        gradient[~self._is_noise] = dtheta
+        # The noise is a sum: each part's logarithm pulls in proportion to the part.
+        gradient[self._is_noise] = d_noise_variance * np.exp(theta[self._is_noise])
+        return gradient
 
     def _latent_kernel_and_noise(self, theta):
         """The latent functions' kernel, and the variance of all the noise."""
@@ -189,7 +190,7 @@ class SparseLikelihood:
                 Psi2 += V.T @ V
             return psi0, P, Psi2
 
-        return _sum_parts(map_blocks(add_up, _spans(len(X), len(Z))))
+        return sum_parts(map_blocks(add_up, _spans(len(X), len(Z))))
 
     def _pull_statistics(self, kernel, X, Z, gradient):
         """From the gradients of psi0, P and Psi2 to those of theta, X and Z."""
@@ -214,7 +215,7 @@ class SparseLikelihood:
                 dZ += dZ_rows
             return dtheta, dZ
 
-        dtheta, dZ = _sum_parts(map_blocks(pull, _spans(len(X), len(Z))))
+        dtheta, dZ = sum_parts(map_blocks(pull, _spans(len(X), len(Z))))
         return dtheta, dX, dZ
 
 
@@ -272,7 +273,7 @@ def _blas_threads(n_inducing):
     """A context in which BLAS has as many threads as M x M matrices are worth."""
     if n_inducing > _MAX_SERIAL:
         return nullcontext()
-    return _parallel._blas().limit(limits=1)
+    return one_blas_thread()
 
 
 def _split_noise(kernel):
@@ -342,5 +343,6 @@ def _chunks(span, n_inducing):
         yield slice(span.start + rows.start, span.start + rows.stop)
 
 
-def _sum_parts(parts):
+def sum_parts(parts):
+    """The sums, position by position, of equally long lists of arrays."""
     return [reduce(np.add, part) for part in zip(*parts, strict=True)]

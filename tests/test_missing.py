@@ -10,7 +10,11 @@ from sklearn.gaussian_process import kernels as sk
 
 from gplvm import GPLVM
 from gplvm._likelihoods import DenseLikelihood
-from gplvm._missing import PatternLikelihood, missing_patterns
+from gplvm._missing import (
+    PatternLikelihood,
+    SparsePatternLikelihood,
+    missing_patterns,
+)
 from gplvm._sparse import SparseLikelihood
 from gplvm.gradients import check_gradient
 
@@ -48,16 +52,38 @@ def test_likelihood_is_that_of_the_observed_entries(share):
 @pytest.mark.parametrize("sparse", [False, True])
 def test_gradients_equal_differences(sparse):
     Y, X, rng = _problem()
-    likelihood_class = SparseLikelihood if sparse else DenseLikelihood
-    likelihood = PatternLikelihood(likelihood_class, KERNEL, Y)
+    likelihood = PatternLikelihood(DenseLikelihood, KERNEL, Y)
     point = {"embedding": X, "theta": THETA}
     if sparse:
+        likelihood = SparsePatternLikelihood(KERNEL, Y)
         point = {"embedding": X, "inducing_points": rng.normal(size=(4, 2)), **point}
 
     def function(**point):
         return likelihood.log_likelihood(*point.values(), eval_gradient=True)
 
     assert check_gradient(function, point) < 1e-6
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_one_pass_for_all_patterns_equals_one_for_each(share):
+    Y, X, rng = _problem(n=30, share=share)
+    Z = rng.normal(size=(6, 2))
+    together = SparsePatternLikelihood(KERNEL, Y)
+    apart = PatternLikelihood(SparseLikelihood, KERNEL, Y)
+    ours, theirs = (
+        likelihood.log_likelihood(X, Z, THETA, eval_gradient=True)
+        for likelihood in (together, apart)
+    )
+    assert_allclose(ours[0], theirs[0], rtol=1e-10)
+    for name, gradient in theirs[1].items():
+        assert_allclose(ours[1][name], gradient, rtol=1e-6, atol=1e-8)
+    new = rng.normal(size=(4, 2))
+    for a, b in zip(
+        together.posterior(X, Z, THETA).predict(new),
+        apart.posterior(X, Z, THETA).predict(new),
+        strict=True,
+    ):
+        assert_allclose(a, b, rtol=1e-7)
 
 
 def test_posterior_predicts_each_feature_from_its_own_rows():

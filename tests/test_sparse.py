@@ -48,7 +48,7 @@ def _dense(kernel, X, Z, noise):
     white = np.diagonal(kernel(X) - kernel(X, X))
     assert_allclose(white, white[0], rtol=1e-9, atol=1e-12)
     Kuu = kernel(Z, Z)
-    Kuu = Kuu + _sparse._JITTER * np.trace(Kuu) / len(Z) * np.eye(len(Z))
+    Kuu = Kuu + _sparse.JITTER * np.trace(Kuu) / len(Z) * np.eye(len(Z))
     return kernel(X, X), kernel(Z, X), Kuu, noise + white[0]
 
 

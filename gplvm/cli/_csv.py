@@ -17,8 +17,8 @@ def read_csv(path, labels=None):
     Parameters
     ----------
     path : Path
-        A file in UTF-8 (or UTF-16 with its mark), delimited by commas, semicolons or
-        tabs, with or without a header.
+        A file in UTF-8 (or UTF-16 with its mark), delimited by commas, semicolons,
+        tabs or, if it has none of these, spaces; with or without a header.
 
     labels : str, default=None
         The column of labels, by its name; without a header, by its number.
@@ -101,7 +101,12 @@ def _rows(path):
     """Every row that is not blank, as (line number, fields), all of one width."""
     text = _text(path)
     delimiter = _delimiter(text)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    spaces = delimiter == " "
+    if spaces:  # those around a line delimit nothing
+        text = "\n".join(line.strip() for line in text.split("\n"))
+    reader = csv.reader(
+        io.StringIO(text), delimiter=delimiter, strict=True, skipinitialspace=spaces
+    )
     rows = []
     try:
         for fields in reader:
@@ -152,6 +157,10 @@ def _delimiter(text):
         if widths and min(widths) == max(widths) > 1:
             return delimiter
         most[delimiter] = max(widths, default=0)
+    if max(most.values(), default=0) == 1:
+        widths = {len(line.split()) for line in lines}
+        if len(widths) == 1 and widths != {1}:
+            return " "
     return max(reversed(_DELIMITERS), key=lambda d: most.get(d, 0))
 
 

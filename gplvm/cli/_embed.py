@@ -1,7 +1,10 @@
 """`gplvm embed`: a table, an array or a folder of images, embedded and drawn."""
 
+import argparse
 import csv
 import sys
+
+import numpy as np
 
 from gplvm.cli._arguments import (
     add_command,
@@ -18,17 +21,20 @@ from gplvm.cli._progress import Progress
 _EXAMPLES = """\
   gplvm embed table.csv --labels species --standardize --output embedded
   gplvm embed expression.npz --model linear --n-components 5 --output embedded
-  gplvm embed images --image-size 32 --output embedded
+  gplvm embed images --image-size 32 --kernel matern52 --output embedded
+  gplvm embed large.npy --inducing 200 --output embedded
 
 It writes embedding.csv, latent.png and, of images, reconstructions.png. A table may
-have a header or none; columns of text are left out. An NPZ file holds the rows as
-X, data or images (or as its only table) and labels as y or target.
+have a header or none; columns of text are left out, and an empty field is a missing
+value, which both GP-LVMs accept. An NPZ file holds the rows as X, data or images (or
+as its only table) and labels as y or target.
 """
 _MODELS = {
     "gplvm": "GP-LVM",
     "linear": "linear GP-LVM",
     "autoencoder": "linear autoencoder",
 }
+_UNLIKE = 1e3  # ratio of variances from which the columns' units matter
 
 
 def add_to(commands):
@@ -58,8 +64,15 @@ def add_to(commands):
     )
     parser.add_argument(
         "--kernel",
-        choices=["rbf", "linear"],
+        choices=["rbf", "matern32", "matern52", "rational_quadratic"],
         help="of --model gplvm (default: rbf)",
+    )
+    parser.add_argument(
+        "--inducing",
+        type=_inducing,
+        metavar="N|auto|none",
+        help="inducing points of the GP-LVM: so many, as many as the size of the data "
+        "asks for (auto, the default), or none, which is exact",
     )
     parser.add_argument(
         "--n-components",
@@ -90,10 +103,22 @@ def add_to(commands):
     add_force(parser)
 
 
+def _inducing(text):
+    """The argument of --inducing, none being a word: None means not given."""
+    if text.lower() in ("auto", "none"):
+        return text.lower()
+    try:
+        return whole_number(1)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, auto or none") from None
+
+
 def run(arguments):
     """Read, fit, write."""
     if arguments.kernel is not None and arguments.model != "gplvm":
         raise UserError(f"--kernel is for --model gplvm, not {arguments.model}")
+    if arguments.inducing is not None and arguments.model == "autoencoder":
+        raise UserError("--inducing is for --model gplvm and linear, not autoencoder")
     progress = Progress(2)
     with OutputFolder(arguments.output, arguments.force) as folder:
         # One step for both: whatever is wrong with the input is said alone.
@@ -104,7 +129,10 @@ def run(arguments):
                 image_size=arguments.image_size,
             )
             rows, columns = found.data.shape
-            _check_size(found, arguments.n_components)
+            _check_size(found, arguments)
+            _check_missing(found, arguments.model)
+            if not arguments.standardize:
+                _note_scales(found)
             step.rename(f"Fitting {rows} x {columns}")
             model, data = _fit(found, arguments, step)
         for note in found.notes:
@@ -115,18 +143,73 @@ def run(arguments):
             _write_pictures(folder, model, data, embedding, found, arguments.model)
     for note in progress.notes:
         print(f"gplvm embed: note: {note}", file=sys.stderr)
+    details = f"{model.n_iter_} iterations"
+    if hasattr(model, "inducing_points_"):
+        details += f", {_count(len(model.inducing_points_), 'inducing point')}"
     print(
         f"{arguments.output}: {rows} rows of {columns} in {arguments.n_components} "
-        f"dimensions by the {_MODELS[arguments.model]}, {model.n_iter_} iterations"
+        f"dimension{'s' * (arguments.n_components > 1)} by the "
+        f"{_MODELS[arguments.model]}, {details}"
     )
 
 
-def _check_size(found, n_components):
+def _count(number, thing):
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def _check_size(found, arguments):
     rows, columns = found.data.shape
-    if n_components > min(rows, columns):
+    if rows == 1:
+        raise UserError(f"{found.source}: one row; an embedding needs at least two")
+    if arguments.n_components > min(rows, columns):
         raise UserError(
-            f"{found.source}: {rows} rows of {columns} columns do not have "
-            f"{n_components} components (--n-components)"
+            f"{found.source}: {rows} rows of {_count(columns, 'column')} do not have "
+            f"{_count(arguments.n_components, 'component')} (--n-components)"
+        )
+    if isinstance(arguments.inducing, int) and arguments.inducing > rows:
+        raise UserError(
+            f"{found.source}: {rows} rows are fewer than {arguments.inducing} inducing "
+            "points (--inducing)"
+        )
+
+
+def _check_missing(found, model):
+    """Note missing entries, or refuse them where the model or nobody can take them."""
+    missing = np.isnan(found.data)
+    number = np.count_nonzero(missing)
+    if not number:
+        return
+    for axis, place, kind in ((1, found.row, "row"), (0, found.column, "column")):
+        empty = np.flatnonzero(missing.all(axis=axis))
+        if len(empty):
+            raise UserError(
+                f"{found.source}, {place(empty[0])}: no entry of this {kind} is a "
+                "number; leave it out"
+            )
+    told = (
+        f"{number} of {missing.size} entries {'is' if number == 1 else 'are'} missing"
+    )
+    if model == "autoencoder":
+        raise UserError(
+            f"{found.source}, {found.first(missing)}: {told}, the first here; --model "
+            "gplvm and linear accept missing entries, autoencoder does not"
+        )
+    found.notes.append(f"{told}; the model fits what is there")
+
+
+def _note_scales(found):
+    """Suggest --standardize for a table of columns in very different units."""
+    if found.image_shape is not None:
+        return
+    with np.errstate(all="ignore"):  # an infinity is the estimator's to refuse
+        variances = np.nanvar(found.data, axis=0)
+        positive = variances[variances > 0]
+        ratio = positive.max() / positive.min() if positive.size else 1.0
+    if ratio > _UNLIKE:
+        about = float(f"{ratio:.1g}")
+        found.notes.append(
+            f"the columns' variances differ by a factor of {about:,.0f}: the largest "
+            "decide; --standardize gives all the same weight"
         )
 
 
@@ -141,12 +224,17 @@ def _fit(found, arguments, step):
             data = StandardScaler().fit_transform(data)
         return model.fit(data), data
     except ValueError as error:
-        place = found.first_not_finite()
-        if place is None:
+        infinite = np.isinf(found.data)
+        if not infinite.any():
             raise
         # The estimator's own words, and where in the user's file.
         reason = str(error).splitlines()[0]
-        raise UserError(f"{found.source}, {place}: {reason}") from error
+        raise UserError(f"{found.source}, {found.first(infinite)}: {reason}") from error
+    except MemoryError as error:
+        reason = str(error).split(". ")[0]
+        raise UserError(
+            f"{found.source}: {reason}; give --inducing auto or --model linear"
+        ) from error
 
 
 def _model(arguments):
@@ -159,9 +247,13 @@ def _model(arguments):
         )
     from gplvm._gplvm import GPLVM
 
-    kernel = "linear" if arguments.model == "linear" else arguments.kernel or "rbf"
+    n_inducing = arguments.inducing or "auto"
     return GPLVM(
-        arguments.n_components, kernel=kernel, random_state=arguments.seed, **limit
+        arguments.n_components,
+        kernel="linear" if arguments.model == "linear" else arguments.kernel or "rbf",
+        n_inducing=None if n_inducing == "none" else n_inducing,
+        random_state=arguments.seed,
+        **limit,
     )
 
 

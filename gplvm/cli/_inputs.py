@@ -48,17 +48,28 @@ class Input:
     lines: list | None = None
     notes: list = field(default_factory=list)
 
-    def first_not_finite(self):
-        """Where the first NaN or infinity is, in words; None if there is none."""
-        bad = np.argwhere(~np.isfinite(self.data))
-        if not len(bad):
-            return None
-        row, column = bad[0]
+    def first(self, where):
+        """The place of the first True of a mask of the data's shape, in words."""
+        row, column = np.argwhere(where)[0]
         if self.lines is not None:
-            return f"line {self.lines[row]}, column {self.feature_names[column]!r}"
+            return f"{self.row(row)}, column {self.feature_names[column]!r}"
+        if self.filenames is not None:
+            return self.row(row)
+        return f"row {row}, column {column}, counted from 0"
+
+    def row(self, row):
+        """Where a row is, in words."""
+        if self.lines is not None:
+            return f"line {self.lines[row]}"
         if self.filenames is not None:
             return str(self.filenames[row])
-        return f"row {row}, column {column}, counted from 0"
+        return f"row {row}, counted from 0"
+
+    def column(self, column):
+        """Which column it is, in words."""
+        if self.feature_names is not None:
+            return f"column {self.feature_names[column]!r}"
+        return f"column {column}, counted from 0"
 
 
 def read_input(path, *, labels=None, image_size=None):

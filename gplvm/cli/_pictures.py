@@ -85,6 +85,8 @@ def draw_pictures(folder, parts, classifiers, embeddings):
         for name in ("Linear autoencoder", "Linear GP-LVM", "RBF GP-LVM")
     }
     models |= {fit.numbers["name"]: fit.model for fit in classifiers[:2]}
+    # A fit that starts at its optimum has no iterations.
+    models = {name: model for name, model in models.items() if model.loss_curve_}
     display = LossCurveDisplay.from_estimators(models, scale="relative")
     save_figure(display.figure_, folder / PICTURES["losses"])
 

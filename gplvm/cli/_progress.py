@@ -1,6 +1,7 @@
 """What a person sees while a command works: steps, and a bar for a fit."""
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -72,9 +73,7 @@ class Progress:
             yield
         for warning in caught:
             if issubclass(warning.category, ConvergenceWarning):
-                # What happened; scikit-learn's advice follows a blank line.
-                text = " ".join(str(warning.message).split("\n\n")[0].split())
-                self.notes.append(f"{step.title}: {text}")
+                self.notes.append(f"{step.title}: {_as_note(warning.message)}")
             else:
                 warnings.warn_explicit(
                     warning.message, warning.category, warning.filename, warning.lineno
@@ -156,6 +155,17 @@ class Step:
             text += f"{_bar(iteration / at_most, self._progress._stream)} "
             text += f"{iteration}/{at_most} at most, {now - self.start:.0f} s"
         self._progress._write_live(text)
+
+
+def _as_note(message):
+    """What happened, with the advice that a user of the command can follow."""
+    # scikit-learn's own advice follows a blank line.
+    text = " ".join(str(message).split("\n\n")[0].split())
+    text = text.replace("max_iter", "--max-iter").replace(" or tol.", ".")
+    text = text.replace(", or raise tol.", ".")
+    if "--max-iter" not in text and re.search("iterations.* reached", text.lower()):
+        text = f"{text.rstrip('.')}. Raise --max-iter."
+    return text
 
 
 def _columns(stream):

@@ -154,8 +154,9 @@ def _classifiers(results, pictures):
         _paragraph(
             "The swish network has one hidden layer, as wide as its budget of 70,000 "
             "parameters allows. MLPClassifier has the same shape with relu units, and "
-            "LogisticRegression has no hidden layer. All three see the same pixels, "
-            "have their default settings, and time to converge."
+            "LogisticRegression has no hidden layer. All three see the same pixels and "
+            "have their default settings, but for the number of iterations; the notes "
+            "at the end name those that did not converge."
         ),
         _table("Classifier", _CLASSIFIER_COLUMNS, results["classifiers"]),
         _figure(
@@ -225,9 +226,17 @@ def _embeddings(results, pictures):
             "How each fit went: the loss after every iteration (L-BFGS) or epoch "
             "(Adam), above its lowest value and as a fraction of where it started, so "
             "that fits of different losses share the axes. Each curve drops out of "
-            "the picture where it reaches its lowest value.",
+            "the picture where it reaches its lowest value."
+            + _without_iterations(results["embeddings"]),
         ),
     ]
+
+
+def _without_iterations(fits):
+    names = [fit["name"] for fit in fits if fit["iterations"] == 0]
+    if not names:
+        return ""
+    return f" Without a curve, for its start is its optimum: {', '.join(names)}."
 
 
 def _weaknesses(results):
@@ -241,9 +250,10 @@ def _weaknesses(results):
         "A plane fitted without labels has no reason to keep species together; it "
         "keeps what moves most pixels. Two dimensions are for looking: use more for "
         "anything but a picture.",
-        "The exact RBF GP-LVM does not scale beyond some thousand rows, and its "
-        "likelihood has many optima: another seed or start can end elsewhere. The demo "
-        "gives it few iterations, to be short.",
+        "The RBF GP-LVM is exact here. For larger data, beyond 1,500 rows, it takes "
+        "inducing points unless told otherwise, which is an approximation.",
+        "The RBF GP-LVM's likelihood has many optima: another start can end elsewhere. "
+        "The demo stops the fit early, to be short.",
         "Trustworthiness compares with distances between pixels, which are themselves "
         "a poor measure of likeness.",
         "Seconds are those of one run on one machine, whatever else ran on it.",

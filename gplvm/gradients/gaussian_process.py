@@ -90,7 +90,9 @@ def gp_log_likelihood(K, Y, *, n_features=None, eval_gradient=False):
     return value, dense_gradient_block(weights, weights, K_inv, n_features)
 
 
-def triangular_gp_log_likelihood(make_covariance, Y, n_features):
+def triangular_gp_log_likelihood(
+    make_covariance, Y, n_features, *, eval_gradient=False
+):
     """`gp_log_likelihood` in the memory of one matrix, of which one triangle is used.
 
     Parameters
@@ -105,20 +107,25 @@ def triangular_gp_log_likelihood(make_covariance, Y, n_features):
     n_features : int
         D.
 
+    eval_gradient : bool, default=False
+        Whether to return what the gradient is made of too.
+
     Returns
     -------
     value : float
         L, in nats.
 
     weights : ndarray of shape (n_samples, r)
-        K^-1 Y.
+        K^-1 Y. Only if `eval_gradient`.
 
     K_inv : ndarray of shape (n_samples, n_samples)
         K^-1 in the lower triangle; the rest is arbitrary. `dense_gradient_block`
-        turns any part of it into that part of dL/dK.
+        turns any part of it into that part of dL/dK. Only if `eval_gradient`.
     """
     L = _linalg.cholesky_of(make_covariance)
     value, weights = _value_and_weights(L, Y, n_features)
+    if not eval_gradient:
+        return value
     return value, weights, _linalg.inverse_in_place(L)
 
 

@@ -116,6 +116,7 @@ def embedding_panels(panels, *, label_names=None, n_columns=2):
         ax.set(xlabel="", ylabel="", xticklabels=[], yticklabels=[])
         _square(ax)
         ax.tick_params(length=0)
+        ax.grid(False)  # its lines would have no numbers
         ax.set_title(title, fontsize=11, color=INK, loc="left")
     for ax in grid[len(panels) :]:
         ax.set_visible(False)

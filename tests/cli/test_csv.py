@@ -46,6 +46,25 @@ def test_one_column(table):
     assert data.shape == (2, 1) and names == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("1 2\n", [[1, 2]]),
+        ("1 2\n3 4\n", [[1, 2], [3, 4]]),
+        ("leaf   stem\n   1  2.5 \n\n  10 20\n", [[1, 2.5], [10, 20]]),
+    ],
+)
+def test_spaces_delimit_where_nothing_else_does(table, content, expected):
+    np.testing.assert_array_equal(read_csv(table(content))[0], expected)
+
+
+def test_spaces_within_fields_delimit_nothing(table):
+    data, names, *_ = read_csv(table("leaf length\n1\n2\n"))
+    assert data.shape == (2, 1) and names == ["leaf length"]
+    data, names, *_ = read_csv(table("leaf length,stem length\n1,2\n"))
+    assert data.shape == (1, 2) and names == ["leaf length", "stem length"]
+
+
 def test_labels_by_name_are_not_data(table):
     path = table('a,"a kind, say",b\n1,x,2\n3,"y ""z""",4\n')
     data, names, labels, _, notes = read_csv(path, "a kind, say")
@@ -89,6 +108,7 @@ def test_missing_values_are_nan(table, missing):
         ("", "the file is empty"),
         ("\n\n", "the file is empty"),
         ("a,b\n", "a header and no rows"),
+        ("a b\n1 2\n3 x\n5 6\n", "line 3, column 'b': 'x' is not a number"),
         ("a,b\n1,2\n3\n", "line 3: 1 field, but line 1 has 2"),
         ("a,b\n1,2\n\n3,4,5\n", "line 4: 3 fields, but line 1 has 2"),
         ("a,b\n1,2\n3,x\n5,6\n", "line 3, column 'b': 'x' is not a number"),

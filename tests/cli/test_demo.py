@@ -9,7 +9,11 @@ from PIL import Image
 
 from gplvm.cli import main
 from gplvm.cli._pictures import PICTURES
-from gplvm.cli._report import _CLASSIFIER_COLUMNS, _EMBEDDING_COLUMNS
+from gplvm.cli._report import (
+    _CLASSIFIER_COLUMNS,
+    _EMBEDDING_COLUMNS,
+    _without_iterations,
+)
 from gplvm.datasets import load_image_folder
 
 ARGUMENTS = ["--n-samples", "140", "--image-size", "16", "--max-iter", "20"]
@@ -144,8 +148,21 @@ def test_the_numbers_are_sane(results):
 
 
 def test_fits_that_stop_early_are_noted(results, page):
-    assert any("RBF GP-LVM" in note and "max_iter" in note for note in results["notes"])
+    for title in (
+        "Training Swish network",
+        "Training MLPClassifier",
+        "Training LogisticRegression",
+        "Fitting RBF GP-LVM",
+    ):
+        (note,) = [note for note in results["notes"] if note.startswith(title)]
+        assert note.endswith("Raise --max-iter.") and "max_iter" not in note
     assert all(note in page.text for note in results["notes"])
+
+
+@pytest.mark.parametrize("iterations", [0, 3])
+def test_a_fit_without_iterations_is_named(results, iterations):
+    fits = [{**fit, "iterations": iterations} for fit in results["embeddings"][2:3]]
+    assert ("Linear GP-LVM" in _without_iterations(fits)) == (iterations == 0)
 
 
 def test_the_command_is_told_as_it_was_given(results, page, story):

@@ -1,13 +1,16 @@
 """`gplvm embed`: files in, files out, and what it refuses."""
 
 import csv
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 
+from gplvm import GPLVM
 from gplvm.datasets import make_creatures, save_image_folder
 
 
@@ -88,14 +91,82 @@ def test_equal_seeds_give_equal_files(command, table, tmp_path):
     )
 
 
-def test_linear_kernel_is_the_linear_model(command, iris, tmp_path):
-    np.savez(tmp_path / "a.npz", X=iris[0], y=iris[1])
-    files = []
-    for options in (["--model", "linear"], ["--kernel", "linear"]):
-        out = tmp_path / options[1] / options[0]
-        assert command("embed", tmp_path / "a.npz", *options, "--output", out)[0] == 0
-        files.append(_read(out / "embedding.csv"))
-    assert files[0] == files[1] and files[0][0] == ["gplvm0", "gplvm1", "label"]
+@pytest.mark.parametrize("kernel", ["matern32", "matern52", "rational_quadratic"])
+def test_kernels(command, iris, tmp_path, kernel):
+    np.save(tmp_path / "a.npy", iris[0])
+    options = ["--kernel", kernel, "--max-iter", 15]
+    status, *_ = command(
+        "embed", tmp_path / "a.npy", *options, "--output", tmp_path / "o"
+    )
+    assert status == 0
+    expected = GPLVM(2, kernel=kernel, max_iter=15, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        expected.fit(iris[0])
+    written = np.array(_read(tmp_path / "o" / "embedding.csv")[1], dtype=float)
+    np.testing.assert_allclose(written, expected.embedding_)
+
+
+@pytest.mark.parametrize(
+    ("given", "n_inducing"), [("7", 7), ("none", None), (None, "auto")]
+)
+def test_inducing_points(command, iris, tmp_path, monkeypatch, given, n_inducing):
+    monkeypatch.setattr("gplvm._gplvm._EXACT_ROWS", 30)
+    monkeypatch.setattr("gplvm._gplvm._AUTO_INDUCING", 9)
+    np.save(tmp_path / "a.npy", iris[0])
+    options = ["--max-iter", 5] + (["--inducing", given] if given else [])
+    status, said, _ = command(
+        "embed", tmp_path / "a.npy", *options, "--output", tmp_path / "o"
+    )
+    assert status == 0
+    points = {7: ", 7 inducing points", None: "", "auto": ", 9 inducing points"}
+    assert said.endswith(f"by the GP-LVM, 5 iterations{points[n_inducing]}\n")
+
+
+def test_missing_entries(command, iris, tmp_path):
+    Y = iris[0].copy()
+    Y[[3, 8], [1, 2]] = np.nan
+    rows = [["" if np.isnan(value) else value for value in row] for row in Y]
+    with open(tmp_path / "gaps.csv", "w", newline="") as stream:
+        csv.writer(stream).writerows([["a", "b", "c", "d"], *rows])
+    for model in ("gplvm", "linear"):
+        out = tmp_path / model
+        status, _, err = command(
+            "embed", tmp_path / "gaps.csv", "--model", model, "--max-iter", 30,
+            "--standardize", "--output", out,
+        )  # fmt: skip
+        assert status == 0
+        assert err.count("2 of 152 entries are missing") == 1
+        assert len(_read(out / "embedding.csv")[1]) == len(Y)
+        _picture(out / "latent.png")
+
+
+def test_images_with_missing_pixels(command, tmp_path):
+    images = make_creatures(21, image_size=12, random_state=0).images
+    images[:9, 2:4, 2:5] = np.nan
+    np.save(tmp_path / "images.npy", images)
+    out = tmp_path / "out"
+    status, _, err = command(
+        "embed", tmp_path / "images.npy", "--max-iter", 10, "--output", out
+    )
+    assert status == 0 and "54 of 3024 entries are missing" in err
+    assert "variances" not in err
+    _picture(out / "latent.png")
+    _picture(out / "reconstructions.png")
+
+
+@pytest.mark.parametrize(
+    ("unit", "option", "noted"),
+    [(1.0, [], False), (100.0, [], True), (100.0, ["--standardize"], False)],
+)
+def test_unlike_columns_are_noted(command, iris, tmp_path, unit, option, noted):
+    data = np.column_stack([iris[0] * [1, 1, 1, unit], np.ones(len(iris[0]))])
+    np.save(tmp_path / "a.npy", data)
+    status, _, err = command(
+        "embed", tmp_path / "a.npy", "--model", "linear", *option,
+        "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 0 and ("--standardize" in err) == noted
 
 
 @pytest.mark.parametrize("n_components", [1, 3])
@@ -132,7 +203,7 @@ def test_a_fit_that_stops_early_is_noted(command, table, tmp_path):
     status, _, err = command(
         "embed", table, "--max-iter", 2, "--output", tmp_path / "out"
     )
-    assert status == 0 and "gplvm embed: note: " in err and "max_iter" in err
+    assert status == 0 and "gplvm embed: note: " in err and "Raise --max-iter." in err
 
 
 def test_nothing_is_overwritten_without_force(command, table, tmp_path):
@@ -166,8 +237,11 @@ def _refused(command, tmp_path, path, *options):
         ("a,b\nx,y\n", "no column of numbers"),
         ("", "the file is empty"),
         ("a,b\n1,2\n3,inf\n4,5\n", "line 3, column 'b': Input X contains infinity"),
-        ("a,b\n1,2\n", "1 rows of 2 columns do not have 2 components"),
-        ("a\n1\n2\n3\n", "3 rows of 1 columns do not have 2 components"),
+        ("a,b\n1,2\n", "one row; an embedding needs at least two"),
+        ("1 2\n", "one row; an embedding needs at least two"),
+        ("a,b\n1,2\n,\n3,4\n", "line 3: no entry of this row is a number"),
+        ("a,b\n1,\n2,\n3,\n", "column 'b': no entry of this column is a number"),
+        ("a\n1\n2\n3\n", "3 rows of 1 column do not have 2 components"),
     ],
 )
 @pytest.mark.parametrize("model", ["gplvm", "autoencoder"])
@@ -183,7 +257,22 @@ def test_a_missing_value_is_placed(command, tmp_path, option):
     path = tmp_path / "gaps.csv"
     path.write_text("a,b\n1,2\n3,\n4,5\n6,8\n")
     err = _refused(command, tmp_path, path, "--model", "autoencoder", *option)
-    assert "gaps.csv, line 3, column 'b': " in err and "NaN" in err
+    assert "gaps.csv, line 3, column 'b': 1 of 8 entries is missing" in err
+    assert "--model gplvm and linear accept" in err
+
+
+def test_more_inducing_points_than_rows(command, tmp_path, iris):
+    np.save(tmp_path / "a.npy", iris[0])
+    err = _refused(command, tmp_path, tmp_path / "a.npy", "--inducing", 39)
+    assert "38 rows are fewer than 39 inducing points" in err
+
+
+def test_an_exact_model_beyond_the_memory(command, tmp_path, iris, monkeypatch):
+    monkeypatch.setattr("gplvm._gplvm.os.sysconf", lambda name: 1)
+    np.save(tmp_path / "a.npy", iris[0])
+    err = _refused(command, tmp_path, tmp_path / "a.npy", "--inducing", "none")
+    assert "38 rows needs about" in err and "--inducing auto" in err
+    assert "n_inducing" not in err
 
 
 def test_bad_files_and_folders(command, tmp_path, folder):

@@ -123,10 +123,14 @@ def test_options_that_do_not_apply(tmp_path):
         read_input(_npz(tmp_path / "a.npz", X=X), labels="y")
 
 
-def test_the_first_value_that_is_not_finite_is_placed(tmp_path):
+def test_places_are_told_as_the_user_finds_them(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n\n1,2\n3,inf\n")
-    assert read_input(tmp_path / "a.csv").first_not_finite() == "line 4, column 'b'"
+    found = read_input(tmp_path / "a.csv")
+    assert found.first(np.isinf(found.data)) == "line 4, column 'b'"
+    assert (found.row(0), found.column(1)) == ("line 3", "column 'b'")
     np.save(tmp_path / "a.npy", [[1.0, 2.0], [np.nan, 1.0]])
-    assert "row 1, column 0" in read_input(tmp_path / "a.npy").first_not_finite()
-    np.save(tmp_path / "a.npy", X)
-    assert read_input(tmp_path / "a.npy").first_not_finite() is None
+    found = read_input(tmp_path / "a.npy")
+    place = found.first(np.isnan(found.data))
+    assert place == "row 1, column 0, counted from 0"
+    assert found.row(1) == "row 1, counted from 0"
+    assert found.column(0) == "column 0, counted from 0"

@@ -40,6 +40,24 @@ def test_help_has_examples(command, name):
             ["embed", "x", "--output", "y", "--model", "linear", "--kernel", "rbf"],
             "--kernel is for --model gplvm, not linear",
         ),
+        (["embed", "x", "--output", "y", "--kernel", "linear"], "choice: 'linear'"),
+        (
+            ["embed", "x", "--output", "y", "--inducing", "few"],
+            "'few' is not a whole number of at least 1, auto or none",
+        ),
+        (
+            [
+                "embed",
+                "x",
+                "--output",
+                "y",
+                "--model",
+                "autoencoder",
+                "--inducing",
+                "5",
+            ],
+            "--inducing is for --model gplvm and linear, not autoencoder",
+        ),
     ],
 )
 def test_wrong_arguments_are_told_in_one_line(command, arguments, message):

@@ -63,6 +63,26 @@ def test_convergence_warnings_become_notes():
     assert progress.notes == ["Fitting: not there"]
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("1 epoch: max_iter reached. Raise max_iter or tol.", "1 epoch: --max-iter "
+         "reached. Raise --max-iter."),
+        ("Maximum iterations (2) reached", "Maximum iterations (2) reached. "
+         "Raise --max-iter."),
+        ("TOTAL ITERATIONS REACHED LIMIT\n\nadvice", "TOTAL ITERATIONS REACHED LIMIT. "
+         "Raise --max-iter."),
+        ("ABNORMAL. Scale the data to unit variance, or raise tol.", "ABNORMAL. Scale "
+         "the data to unit variance."),
+    ],
+)  # fmt: skip
+def test_notes_give_advice_for_the_command(said, shown):
+    progress = Progress(1, io.StringIO())
+    with progress.step("Fitting"):
+        warnings.warn(said, ConvergenceWarning, stacklevel=1)
+    assert progress.notes == [f"Fitting: {shown}"]
+
+
 def test_other_warnings_are_still_heard():
     progress = Progress(1, io.StringIO())
     with (
