@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm import _linalg, kernels
-from gplvm._parallel import map_blocks, row_blocks
+from gplvm._parallel import numpy_blas_at_one_thread, row_blocks
 from gplvm.gradients.gaussian_process import (
     dense_gradient_block,
     gplvm_log_likelihood,
@@ -115,26 +115,32 @@ class DenseLikelihood:
     def log_likelihood(self, embedding, theta, *, eval_gradient=False):
         """log p(Y | X, theta), with theta ending in the log noise variance.
 
-        One triangle of one matrix holds K, its factor and its inverse in turn. K is
-        made by blocks of rows, and made again for its pullback: in cache, that costs
-        less than to keep what the pullback needs.
+        One triangle of one matrix holds K, its factor and its inverse in turn, by
+        blocks of rows that stay in cache; beside it stands what the kernel's pullback
+        needs of each block, for most kernels that triangle of K once more.
         """
+        with numpy_blas_at_one_thread():
+            return self._log_likelihood(embedding, theta, eval_gradient)
+
+    def _log_likelihood(self, embedding, theta, eval_gradient):
         kernel = self.kernel.clone_with_theta(theta[:-1])
         noise_variance = float(np.exp(theta[-1]))
         n_samples, n_features = self.Y.shape
         blocks = row_blocks(n_samples)
+        pullbacks = {}
 
         def make_covariance():
             K = np.empty((n_samples, n_samples))
-
-            def write(rows):
+            for rows in blocks:
                 X, X_before = embedding[rows], embedding[: rows.start]
-                if rows.start:
-                    K[rows, : rows.start] = kernels.matrix(kernel, X, X_before)
-                corner = kernels.matrix(kernel, X)
+                corner, pull_corner = kernels.evaluate(kernel, X)
                 K[rows, rows] = corner + noise_variance * np.eye(len(X))
-
-            map_blocks(write, blocks)
+                pull_before = None
+                if rows.start:
+                    before, pull_before = kernels.evaluate(kernel, X, X_before)
+                    K[rows, : rows.start] = before
+                if eval_gradient:
+                    pullbacks[rows.start] = pull_corner, pull_before
             return K
 
         if not eval_gradient:
@@ -150,29 +156,21 @@ class DenseLikelihood:
                 weights[rows], weights[columns], K_inv_block, n_features
             )
 
-        def pull(rows):
-            G = dL_dK(rows, rows, _linalg.symmetrize(K_inv[rows, rows]))
-            _, pullback = kernels.evaluate(kernel, embedding[rows])
-            dtheta, dX = pullback(G)
-            dlog_noise = noise_variance * np.trace(G)
-            before = slice(0, rows.start)
-            dX_before = 0.0
-            if rows.start:
-                # A block below the diagonal stands for its mirror image too.
-                G = 2.0 * dL_dK(rows, before, K_inv[rows, before])
-                _, pullback = kernels.evaluate(
-                    kernel, embedding[rows], embedding[before]
-                )
-                dtheta_before, dX_rows, dX_before = pullback(G)
-                dtheta, dX = dtheta + dtheta_before, dX + dX_rows
-            return np.append(dtheta, dlog_noise), dX, dX_before
-
         dL_dtheta, dL_dX = np.zeros(len(theta)), np.zeros(embedding.shape)
-        for rows, parts in zip(blocks, map_blocks(pull, blocks), strict=True):
-            dtheta, dX, dX_before = parts
-            dL_dtheta += dtheta
+        for rows in blocks:
+            pull_corner, pull_before = pullbacks.pop(rows.start)
+            G = dL_dK(rows, rows, _linalg.symmetrize(K_inv[rows, rows]))
+            dtheta, dX = pull_corner(G)
+            dL_dtheta += np.append(dtheta, noise_variance * np.trace(G))
             dL_dX[rows] += dX
-            dL_dX[: rows.start] += dX_before
+            if pull_before is not None:
+                # A block below the diagonal stands for its mirror image too.
+                before = slice(0, rows.start)
+                G = 2.0 * dL_dK(rows, before, K_inv[rows, before])
+                dtheta, dX, dX_before = pull_before(G)
+                dL_dtheta[:-1] += dtheta
+                dL_dX[rows] += dX
+                dL_dX[before] += dX_before
         return value, {"embedding": dL_dX, "theta": dL_dtheta}
 
     def posterior(self, embedding, theta):

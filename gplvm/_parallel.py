@@ -5,6 +5,7 @@ the cores; for the thin matrices of a block that beats BLAS's own threads.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
@@ -34,6 +35,29 @@ def row_blocks(n_rows, size=BLOCK_ROWS):
 def one_blas_thread():
     """A context in which BLAS runs on one thread: for many small operations."""
     return _blas().limit(limits=1)
+
+
+@contextmanager
+def numpy_blas_at_one_thread():
+    """A context in which numpy's own BLAS has one thread, and scipy's keeps its own.
+
+    numpy and scipy may each bring a BLAS, and the threads of either wait busily for
+    work: between two large factorisations by scipy, a small product by numpy on all
+    the cores costs more than it saves.
+    """
+    libraries = _blas().lib_controllers
+    of_numpy = [library for library in libraries if "numpy" in library.filepath]
+    before = [library.num_threads for library in of_numpy]
+    shared = len(of_numpy) == len(libraries)  # one library serves both
+    for library in of_numpy:
+        if not shared:
+            library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, threads in zip(of_numpy, before, strict=True):
+            if not shared:
+                library.set_num_threads(threads)
 
 
 def map_blocks(function, blocks):
