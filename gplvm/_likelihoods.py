@@ -151,22 +151,27 @@ class DenseLikelihood:
             make_covariance, self._factor, n_features, eval_gradient=True
         )
 
-        def dL_dK(rows, columns, K_inv_block):
-            return dense_gradient_block(
-                weights[rows], weights[columns], K_inv_block, n_features
-            )
-
         dL_dtheta, dL_dX = np.zeros(len(theta)), np.zeros(embedding.shape)
         for rows in blocks:
             pull_corner, pull_before = pullbacks.pop(rows.start)
-            G = dL_dK(rows, rows, _linalg.symmetrize(K_inv[rows, rows]))
+            G = dense_gradient_block(
+                weights[rows],
+                weights[rows],
+                _linalg.symmetrize(K_inv[rows, rows]),
+                n_features,
+            )
             dtheta, dX = pull_corner(G)
             dL_dtheta += np.append(dtheta, noise_variance * np.trace(G))
             dL_dX[rows] += dX
             if pull_before is not None:
-                # A block below the diagonal stands for its mirror image too.
                 before = slice(0, rows.start)
-                G = 2.0 * dL_dK(rows, before, K_inv[rows, before])
+                G = dense_gradient_block(
+                    weights[rows],
+                    weights[before],
+                    K_inv[rows, before],
+                    n_features,
+                    mirrored=True,
+                )
                 dtheta, dX, dX_before = pull_before(G)
                 dL_dtheta[:-1] += dtheta
                 dL_dX[rows] += dX

@@ -139,14 +139,20 @@ def _value_and_weights(L, Y, n_features):
     return float(value), weights
 
 
-def dense_gradient_block(weights_rows, weights_columns, K_inv, n_features):
-    """A block of dL/dK, from its rows and columns of K^-1 Y and the block of K^-1."""
+def dense_gradient_block(
+    weights_rows, weights_columns, K_inv, n_features, *, mirrored=False
+):
+    """A block of dL/dK, from its rows and columns of K^-1 Y and the block of K^-1.
+
+    With `mirrored` it is twice that, for a block that stands for its mirror image too.
+    """
     # d log|K| = tr(K^-1 dK) and d K^-1 = -K^-1 dK K^-1, so
     # dL = -(D/2) tr(K^-1 dK) + tr(K^-1 Y Y' K^-1 dK) / 2, that is
     # dL/dK = (K^-1 Y Y' K^-1 - D K^-1) / 2.
     block = weights_rows @ weights_columns.T
     block -= n_features * K_inv
-    block *= 0.5
+    if not mirrored:
+        block *= 0.5
     return block
 
 

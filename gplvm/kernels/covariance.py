@@ -403,6 +403,8 @@ def _evaluate(kernel, X, Z, symmetric):
         K1, pull1 = _evaluate(kernel.k1, X, Z, symmetric)
         K2, pull2 = _evaluate(kernel.k2, X, Z, symmetric)
         return K1 + K2, lambda G: _join(pull1(G), pull2(G))
+    if kind is sk.Product and sk.ConstantKernel in (type(kernel.k1), type(kernel.k2)):
+        return _evaluate_scaled(kernel, X, Z, symmetric)
     if kind is sk.Product:
         # d(K1 * K2) = dK1 * K2 + K1 * dK2, entry by entry.
         K1, pull1 = _evaluate(kernel.k1, X, Z, symmetric)
@@ -419,6 +421,25 @@ def _evaluate(kernel, X, Z, symmetric):
         return _free_theta(kernel, by_name), dX, dZ
 
     return K, pullback
+
+
+def _evaluate_scaled(kernel, X, Z, symmetric):
+    """The product of a constant with a kernel: no pass over the matrix but one."""
+    constant_first = type(kernel.k1) is sk.ConstantKernel
+    constant, other = kernel.k1, kernel.k2
+    if not constant_first:
+        constant, other = other, constant
+    c = constant.constant_value
+    K_other, pull = _evaluate(other, X, Z, symmetric)
+
+    def pullback(G):
+        # dK/dlog c = K, and a pullback is linear: that of c G is c times that of G.
+        own = _free_theta(constant, {"constant_value": c * np.vdot(G, K_other)})
+        theta, dX, dZ = pull(G)
+        parts = [own, c * theta] if constant_first else [c * theta, own]
+        return np.concatenate(parts), c * dX, c * dZ
+
+    return c * K_other, pullback
 
 
 def _rule(kernel):
@@ -514,10 +535,11 @@ def _dot_product_diagonal(kernel, X):
 
 def _squared_distances(X, Z, symmetric):
     """Squared Euclidean distances by one matrix product."""
-    r2 = (-2.0 * X) @ Z.T
-    r2 += np.einsum("nq,nq->n", X, X)[:, None]
-    r2 += np.einsum("nq,nq->n", Z, Z)
-    np.maximum(r2, 0.0, out=r2)  # the product rounds
+    # |x - z|^2 = [-2 x, |x|^2, 1] [z, 1, |z|^2]'.
+    left = np.column_stack([-2.0 * X, np.einsum("nq,nq->n", X, X), np.ones(len(X))])
+    right = np.column_stack([Z, np.ones(len(Z)), np.einsum("nq,nq->n", Z, Z)])
+    r2 = left @ right.T
+    np.abs(r2, out=r2)  # the product rounds
     if symmetric:
         r2.flat[:: len(X) + 1] = 0.0
     return r2
@@ -530,10 +552,12 @@ def _pull_squared_distances(H, X, Z):
     coordinate difference, which the length scales need, expand into the same
     products: no (n, m, q) array.
     """
-    rows, columns = H.sum(axis=1), H.sum(axis=0)
-    H_Z = H @ Z
+    # A column of ones takes the row sums along in the same product.
+    H_Z = H @ np.column_stack([Z, np.ones(len(Z))])
+    H_X = H.T @ np.column_stack([X, np.ones(len(X))])
+    rows, columns, H_Z, H_X = H_Z[:, -1], H_X[:, -1], H_Z[:, :-1], H_X[:, :-1]
     dX = 2.0 * (rows[:, None] * X - H_Z)
-    dZ = 2.0 * (columns[:, None] * Z - H.T @ X)
+    dZ = 2.0 * (columns[:, None] * Z - H_X)
     per_dimension = rows @ X**2 + columns @ Z**2 - 2.0 * np.einsum("nq,nq->q", X, H_Z)
     return dX, dZ, per_dimension
 
@@ -541,8 +565,9 @@ def _pull_squared_distances(H, X, Z):
 def _stationary(profile):
     """The evaluate function of a kernel k = f(r^2), r^2 = sum_q ((x_q - z_q) / l_q)^2.
 
-    ``profile(kernel, r2) -> (K, slope, extra)``: K = f(r^2); ``slope(G)`` = G f'(r^2);
-    ``extra(G)`` the gradients of hyperparameters other than the length scale.
+    ``profile(kernel, r2) -> (K, factor, slope, extra)``: K = f(r^2), f'(r^2) =
+    factor * slope, and ``extra(G)`` returns the gradients of hyperparameters other
+    than the length scale.
     """
 
     def evaluate(kernel, X, Z, symmetric):
@@ -552,19 +577,20 @@ def _stationary(profile):
         scaled_X = (X - centre) / length_scale
         scaled_Z = scaled_X if symmetric else (Z - centre) / length_scale
         r2 = _squared_distances(scaled_X, scaled_Z, symmetric)
-        K, slope, extra = profile(kernel, r2)
+        K, factor, slope, extra = profile(kernel, r2)
 
         def pullback(G):
             gradients = extra(G)
             dX, dZ, per_dimension = _pull_squared_distances(
-                slope(G), scaled_X, scaled_Z
+                G * slope, scaled_X, scaled_Z
             )
             # r^2 scales as l^-2: dr^2/dlog l_q = -2 ((x_q - z_q) / l_q)^2.
-            dlog_l = -2.0 * per_dimension
+            dlog_l = (-2.0 * factor) * per_dimension
             if length_scale.size == 1:
                 dlog_l = dlog_l.sum()
             gradients["length_scale"] = dlog_l
-            return gradients, dX / length_scale, dZ / length_scale
+            scale = factor / length_scale
+            return gradients, dX * scale, dZ * scale
 
         return K, pullback
 
@@ -592,7 +618,7 @@ def _rbf_profile(kernel, r2):
     K = r2
     K *= -0.5
     np.exp(K, out=K)
-    return K, lambda G: -0.5 * G * K, _no_extra
+    return K, -0.5, K, _no_extra
 
 
 def _matern_profile(kernel, r2):
@@ -604,9 +630,9 @@ def _matern_profile(kernel, r2):
     a = np.sqrt(2.0 * kernel.nu * r2)
     decay = np.exp(-a)
     if kernel.nu == 1.5:
-        return (1.0 + a) * decay, lambda G: -1.5 * G * decay, _no_extra
+        return (1.0 + a) * decay, -1.5, decay, _no_extra
     K = (1.0 + a + a**2 / 3.0) * decay
-    return K, lambda G: (-5.0 / 6.0) * G * (1.0 + a) * decay, _no_extra
+    return K, -5.0 / 6.0, (1.0 + a) * decay, _no_extra
 
 
 def _check_dot_product(kernel):
@@ -635,13 +661,10 @@ def _rational_quadratic_profile(kernel, r2):
     b += 1.0
     K = b**-alpha
 
-    def slope(G):
-        return -0.5 * G * K / b
-
     def extra(G):
         return {"alpha": alpha * np.vdot(G, K * (1.0 - 1.0 / b - np.log(b)))}
 
-    return K, slope, extra
+    return K, -0.5, K / b, extra
 
 
 def _exp_sine_squared(kernel, X, Z, symmetric):
