@@ -4,6 +4,7 @@ import os
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.gaussian_process import kernels as sk
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gplvm import _latent, kernels
 from gplvm._back_constraints import MAPPINGS
+from gplvm._centred import CentredSparse
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._latent_model import LatentModel
 from gplvm._likelihoods import DenseLikelihood, LinearLikelihood
@@ -265,8 +267,9 @@ class GPLVM(LatentModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training data; NaN is a missing value. Sparse matrices are for the linear
+            kernel, and centred without being made dense.
 
         y : None
             Ignored, but handed on to callbacks.
@@ -297,13 +300,15 @@ class GPLVM(LatentModel):
         data = validate_data(
             self,
             X,
+            accept_sparse=["csr", "csc"] if self._accepts_sparse() else False,
             dtype=[np.float64, np.float32],
             ensure_min_samples=2,
             ensure_all_finite="allow-nan",
         )
         self._check_n_components(data)
         Y, mean = _centred(data)
-        if self.back_constraint is not None and np.isnan(Y).any():
+        missing = not issparse(data) and np.isnan(Y).any()
+        if self.back_constraint is not None and missing:
             raise ValueError(
                 f"back_constraint={self.back_constraint!r} needs complete rows, but X "
                 "contains NaN; use back_constraint=None"
@@ -370,6 +375,12 @@ class GPLVM(LatentModel):
         """
         return self.fit(X, y).embedding_
 
+    def _accepts_sparse(self):
+        linear = isinstance(self.kernel, str) and self.kernel == "linear"
+        if isinstance(self.kernel, sk.Kernel):
+            linear = LinearLikelihood.is_linear(self.kernel)
+        return linear and self.back_constraint is None
+
     def _check_n_components(self, data):
         n_samples, n_features = data.shape
         if self.n_components > min(n_samples, n_features):
@@ -392,7 +403,7 @@ class GPLVM(LatentModel):
     def _resolve_n_inducing(self, Y, kernel):
         """The number of inducing points, or None for an exact likelihood."""
         n_samples = len(Y)
-        n_patterns = len(missing_patterns(Y)) if np.isnan(Y).any() else 1
+        n_patterns = len(missing_patterns(Y)) if _has_nan(Y) else 1
         if LinearLikelihood.is_linear(kernel) and n_patterns == 1:
             return None  # exact, and cheaper than any approximation
         if self.n_inducing == "auto":
@@ -409,7 +420,7 @@ class GPLVM(LatentModel):
 
     @staticmethod
     def _make_likelihood(kernel, Y, n_inducing):
-        missing = np.isnan(Y).any()
+        missing = _has_nan(Y)
         if LinearLikelihood.is_linear(kernel) and not missing:
             return LinearLikelihood(kernel, Y)
         if n_inducing is not None:
@@ -422,13 +433,23 @@ class GPLVM(LatentModel):
         """Blocks to start from, one for each restart."""
         kernel, Y = likelihood.kernel, likelihood.Y
         first = self._warm_blocks(len(Y), kernel, n_inducing)
+        init = self.init
+        if isinstance(Y, CentredSparse) and isinstance(init, str):
+            if init == "isomap":
+                raise ValueError(
+                    "init='isomap' needs dense data; use 'pca' or 'random'"
+                )
+            if init == "pca":
+                # What PCA would find, from the decomposition that is there.
+                scores = likelihood.principal(self.n_components)
+                init = scores / np.sqrt(self.n_features_in_)
         if first is None:
             candidates = candidate_starts(
                 Y,
                 kernel,
                 variance,
                 n_components=self.n_components,
-                init=self.init,
+                init=init,
                 noise_variance=self.noise_variance,
                 random_state=rng,
             )
@@ -484,7 +505,7 @@ class GPLVM(LatentModel):
         shift = embedding.mean(axis=0) if movable else 0.0
         rotation = _latent.orientation(
             embedding - shift,
-            np.nan_to_num(likelihood.Y),
+            np.nan_to_num(likelihood.Y) if _has_nan(likelihood.Y) else likelihood.Y,
             isotropic=_is_isotropic(kernel),
         )
         parameters = blocks.get("mapping")
@@ -592,6 +613,11 @@ def _with_inducing(start, n_inducing, random_state):
 
 def _centred(data):
     """Data minus the mean of what was observed, and that mean."""
+    if issparse(data):
+        if np.isnan(data.data).any():
+            raise ValueError("Input X contains NaN; missing values need dense data")
+        mean = np.asarray(data.mean(axis=0, dtype=float)).ravel()
+        return CentredSparse(data, mean), mean
     missing = np.isnan(data)
     for axis, kind in enumerate(["column", "row"]):
         empty = np.flatnonzero(missing.all(axis=axis))
@@ -617,10 +643,16 @@ def _centred(data):
 
 def _mean_variance(Y):
     """The data's mean variance, the unit of noise and signal; 1 for constant data."""
+    if isinstance(Y, CentredSparse):
+        return float(Y.row_squares().sum() / np.prod(Y.shape)) or 1.0
     scale = np.nanmax(np.abs(Y))
     if scale == 0:
         return 1.0
     return max(float(np.nanmean((Y / scale) ** 2)) * scale**2, _SMALLEST_VARIANCE)
+
+
+def _has_nan(Y):
+    return not isinstance(Y, CentredSparse) and bool(np.isnan(Y).any())
 
 
 def _is_isotropic(kernel):

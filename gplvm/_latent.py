@@ -108,7 +108,7 @@ def orientation(embedding, Y, *, isotropic):
     rotation = np.eye(embedding.shape[1])
     if isotropic:
         rotation = np.linalg.eigh(embedding.T @ embedding)[1][:, ::-1]
-    coefficients = (embedding @ rotation).T @ Y
+    coefficients = (Y.T @ (embedding @ rotation)).T
     largest = np.take_along_axis(
         coefficients, np.abs(coefficients).argmax(axis=1)[:, None], axis=1
     )

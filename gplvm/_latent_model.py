@@ -1,6 +1,9 @@
 """What a fitted latent model does with rows: project, reconstruct, score, sample."""
 
 import numpy as np
+from scipy.sparse import issparse
+from scipy.spatial.distance import cdist
+from scipy.special import logsumexp
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -10,11 +13,17 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from gplvm._projection import curvature_std, nearest_rows, project_rows
+from gplvm._centred import CentredSparse
+from gplvm._parallel import row_blocks
+from gplvm._projection import laplace_covariance, nearest_rows, project_rows
 
 # New rows start from this many of the nearest training rows: the best of them, and
 # the best that lies elsewhere in latent space.
 _N_NEIGHBORS = 10
+
+# Positions are drawn from a normal around a training position, of this share of the
+# spread of all: the cloud with its holes, a little smoothed.
+_CLOUD_STEP = 0.1
 
 
 class LatentModel(
@@ -67,11 +76,19 @@ class LatentModel(
         positions, Y, dtype = self._project(X)
         if not return_std:
             return positions.astype(dtype)
-        std = curvature_std(self._log_posterior, positions, Y, spread=self._spread())
+        covariance = laplace_covariance(
+            self._log_posterior, positions, Y, spread=self._spread()
+        )
+        std = np.sqrt(np.einsum("nqq->nq", covariance))
         return positions.astype(dtype), std.astype(dtype)
 
     def score_samples(self, X):
-        """Log density of each row at its own latent position.
+        """Log density of each row under the model.
+
+        The position of a new row is unknown and integrated out, by Laplace's
+        approximation around its projection: log p(y) = log p(y | x) + log p(x) +
+        log |2 pi S| / 2, with S the covariance that `transform` gives to x. The density
+        p(x) is that of `sample`.
 
         Parameters
         ----------
@@ -81,10 +98,15 @@ class LatentModel(
         Returns
         -------
         log_density : ndarray of shape (n_rows,)
-            log p(y | x) in nats, x being the row's position from `transform`.
+            log p(y), in nats.
         """
         positions, Y, _ = self._project(X)
-        return self._posterior.log_density(positions, Y)[0]
+        log_density, _ = self._posterior.log_density(positions, Y)
+        covariance = laplace_covariance(
+            self._posterior.log_density, positions, Y, spread=self._spread()
+        )
+        _, log_det = np.linalg.slogdet(2.0 * np.pi * covariance)
+        return log_density + self._log_density_of_positions(positions) + 0.5 * log_det
 
     def score(self, X, y=None):
         """Mean log density of the rows.
@@ -150,9 +172,9 @@ class LatentModel(
     def sample(self, n_samples=1, random_state=None):
         """Draw data rows from the model.
 
-        A position is drawn from the cloud of the training positions (one of them,
-        plus a normal step of a tenth of their spread), then each feature from its
-        predictive density there, noise included.
+        A position is drawn from the cloud of the training positions (one of them, plus
+        a normal step of a tenth of their spread), or from the latent prior if there is
+        one; then each feature from its predictive density there, noise included.
 
         Parameters
         ----------
@@ -176,11 +198,26 @@ class LatentModel(
         if n_samples < 1:
             raise ValueError(f"n_samples must be at least 1, got {n_samples}")
         rng = check_random_state(random_state)
-        rows = rng.randint(len(self._embedding), size=n_samples)
-        step = 0.1 * self._spread() * rng.normal(size=(n_samples, self._n_features_out))
-        Z = self._embedding[rows] + step
+        Z = rng.normal(size=(n_samples, self._n_features_out))
+        if self._latent_prior is None:
+            rows = rng.randint(len(self._embedding), size=n_samples)
+            Z = self._embedding[rows] + _CLOUD_STEP * self._spread() * Z
         mean, std = self.inverse_transform(Z, return_std=True)
         return mean + std * rng.normal(size=mean.shape)
+
+    def _log_density_of_positions(self, X):
+        """log p(x) (B,) of the density that `sample` draws positions from."""
+        n_components = self._n_features_out
+        if self._latent_prior is not None:
+            squares = np.einsum("bq,bq->b", X, X)
+            return -0.5 * (squares + n_components * np.log(2.0 * np.pi))
+        step = _CLOUD_STEP * self._spread()
+        log_density = np.empty(len(X))
+        for rows in row_blocks(len(X)):
+            squares = cdist(X[rows], self._embedding, "sqeuclidean")
+            log_density[rows] = logsumexp(-0.5 * squares / step**2, axis=1)
+        volume = 0.5 * n_components * np.log(2.0 * np.pi * step**2)
+        return log_density - np.log(len(self._embedding)) - volume
 
     def _spread(self):
         return self._embedding.std(axis=0).max() or 1.0
@@ -191,11 +228,13 @@ class LatentModel(
         data = validate_data(
             self,
             X,
+            accept_sparse=["csr", "csc"] if self._accepts_sparse() else False,
             dtype=[np.float64, np.float32],
             reset=False,
             ensure_all_finite="allow-nan",
         )
-        Y = data.astype(float) - self._mean
+        rows = data.toarray() if issparse(data) else data
+        Y = rows.astype(float) - self._mean
         empty = np.flatnonzero(np.isnan(Y).all(axis=1))
         if empty.size:
             raise ValueError(f"row {empty[0]} of X has no observed entry")
@@ -211,7 +250,7 @@ class LatentModel(
         )
         # A training row is among its own nearest neighbours, equal to the bit.
         for column in range(neighbors.shape[1] - 1, -1, -1):
-            nearest = training[neighbors[:, column]]
+            nearest = _take(training, neighbors[:, column])
             same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
             positions[same] = self._embedding[neighbors[same, column]]
         return positions, Y, data.dtype
@@ -247,8 +286,20 @@ class LatentModel(
         second = np.where(elsewhere.any(axis=1), density.argmax(axis=1), first)
         return candidates[rows[:, None], np.column_stack([first, second])]
 
+    def _accepts_sparse(self):
+        """Whether sparse matrices are taken; a subclass with a reason says so."""
+        return False
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = self._accepts_sparse()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _take(training, indices):
+    """Rows of the centred training data."""
+    if isinstance(training, CentredSparse):
+        return training.rows(indices)
+    return training[indices]

@@ -10,13 +10,16 @@ import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm import _linalg, kernels
+from gplvm._centred import CentredSparse
 from gplvm._parallel import numpy_blas_at_one_thread, row_blocks
 from gplvm.gradients.gaussian_process import (
     dense_gradient_block,
-    gplvm_log_likelihood,
+    gplvm_trace_term,
+    operator_gplvm_trace_term,
     spectral_gplvm_log_likelihood,
     spectral_gplvm_optimum,
     triangular_gp_log_likelihood,
+    with_log_determinant,
 )
 from gplvm.gradients.prediction import predictive_log_density, predictive_moments
 
@@ -203,8 +206,11 @@ class LinearLikelihood:
 
     Parameters
     ----------
-    kernel, Y
-        As in `DenseLikelihood`; `is_linear` of the kernel must hold.
+    kernel
+        As in `DenseLikelihood`; `is_linear` of it must hold.
+
+    Y : ndarray or CentredSparse of shape (n_samples, n_features)
+        Data, centred.
     """
 
     def __init__(self, kernel, Y):
@@ -212,14 +218,19 @@ class LinearLikelihood:
         self.Y = Y
         n_samples, n_features = Y.shape
         wide = n_features > n_samples
-        eigenvalues, vectors = np.linalg.eigh(Y @ Y.T if wide else Y.T @ Y)
+        if isinstance(Y, CentredSparse):
+            gram = Y.gram(of_rows=wide)
+            self._y_squared = Y.row_squares().sum()
+        else:
+            gram = Y @ Y.T if wide else Y.T @ Y
+        eigenvalues, vectors = np.linalg.eigh(gram)
         # Directions without data, within the rounding of the Gram matrix.
         rounding = len(eigenvalues) * np.finfo(float).eps
         kept = eigenvalues > eigenvalues[-1:].sum() * rounding
         self.eigenvalues = eigenvalues[kept][::-1]
-        self.basis = vectors[:, kept][:, ::-1]
-        if not wide:
-            self.basis = (Y @ self.basis) / np.sqrt(self.eigenvalues)
+        # U itself where it is small, else U = Y axes: no second array like Y.
+        self._basis = vectors[:, kept][:, ::-1]
+        self._axes = None if wide else self._basis / np.sqrt(self.eigenvalues)
 
     @staticmethod
     def is_linear(kernel):
@@ -228,11 +239,22 @@ class LinearLikelihood:
 
     def encode(self, embedding):
         """V = U'X."""
-        return self.basis.T @ embedding
+        if self._axes is None:
+            return self._basis.T @ embedding
+        return self._axes.T @ (self.Y.T @ embedding)
 
     def decode(self, coordinates):
         """X = U V."""
-        return self.basis @ coordinates
+        if self._axes is None:
+            return self._basis @ coordinates
+        return self.Y @ (self._axes @ coordinates)
+
+    def principal(self, n_components):
+        """The scores of the leading principal components, zero beyond the rank."""
+        V = np.zeros((len(self.eigenvalues), n_components))
+        scores = np.sqrt(self.eigenvalues[:n_components])
+        np.fill_diagonal(V, scores)
+        return self.decode(V)
 
     def evaluate(self, coordinates, theta):
         """Log-likelihood and its gradients by name, in the coordinates V."""
@@ -287,11 +309,23 @@ class LinearLikelihood:
         features = np.column_stack(
             [np.sqrt(alpha) * embedding, np.full(n_samples, np.sqrt(offset))]
         )
+        if isinstance(self.Y, CentredSparse):
+            L2 = operator_gplvm_trace_term(
+                features,
+                self.Y,
+                self._y_squared,
+                1.0,
+                beta,
+                eval_gradient=eval_gradient,
+            )
+        else:
+            L2 = gplvm_trace_term(
+                features, self.Y, 1.0, beta, eval_gradient=eval_gradient
+            )
+        L = with_log_determinant(L2, features, 1.0, beta, self.Y.shape[1])
         if not eval_gradient:
-            return gplvm_log_likelihood(features, self.Y, 1.0, beta)
-        value, gradient = gplvm_log_likelihood(
-            features, self.Y, 1.0, beta, eval_gradient=True
-        )
+            return L
+        value, gradient = L
         dX = np.sqrt(alpha) * gradient["X"][:, :q]
         d_alpha = 0.5 * np.vdot(dX, embedding) / alpha
         # At c = 0 the derivative by sqrt(c) is zero; there theta does not hold c.
@@ -328,7 +362,7 @@ class LinearLikelihood:
         return Posterior(
             kernel=kernel,
             inputs=inputs,
-            weights=T_inv @ _linalg.solve(L, F.T @ self.Y),
+            weights=T_inv @ _linalg.solve(L, (self.Y.T @ F).T),
             root=np.sqrt(np.maximum(explained, 0.0))[:, None] * axes.T,
             noise_variance=float(np.exp(theta[-1])),
         )

@@ -59,7 +59,7 @@ def maximize(
     minimum : Minimum
         How the walk went; values are minus the objective per row.
     """
-    n_samples = len(likelihood.Y)
+    n_samples = likelihood.Y.shape[0]
     coordinates = dict(start)
     scale = 1.0
     if mapping is None:

@@ -5,15 +5,23 @@ Each row takes its own path, so that it ends in the same place alone and in a ba
 
 import numpy as np
 
+from gplvm._centred import CentredSparse
 from gplvm._parallel import row_blocks
 
 
 def nearest_rows(Y, training, n_neighbors):
     """Indices (n_rows, n_neighbors) of the nearest training rows, nearest first.
 
-    Distances are mean squares over the entries that both rows have.
+    Distances are mean squares over the entries that both rows have; of sparse training
+    rows, missing entries of the others count as the mean.
     """
     nearest = np.empty((len(Y), n_neighbors), dtype=int)
+    if isinstance(training, CentredSparse):
+        squares = training.row_squares()
+        for rows in row_blocks(len(Y)):
+            products = (training @ np.nan_to_num(Y[rows]).T).T
+            nearest[rows] = _smallest(squares - 2.0 * products, n_neighbors)
+        return nearest
     # sum m (y - t)^2 = m t^2 - 2 y t + y^2 m over masks: products of the rows' values
     # (zero where they are missing), squares and masks.
     t_observed = ~np.isnan(training)
@@ -28,12 +36,15 @@ def nearest_rows(Y, training, n_neighbors):
             distance += y**2 @ t_observed.T
             with np.errstate(divide="ignore", invalid="ignore"):
                 distance = np.where(shared > 0, distance / shared, np.inf)
-        part = np.argpartition(distance, n_neighbors - 1, axis=1)[:, :n_neighbors]
-        order = np.take_along_axis(distance, part, axis=1).argsort(
-            axis=1, kind="stable"
-        )
-        nearest[rows] = np.take_along_axis(part, order, axis=1)
+        nearest[rows] = _smallest(distance, n_neighbors)
     return nearest
+
+
+def _smallest(distance, n_neighbors):
+    """Columns of the smallest entries of each row, smallest first."""
+    part = np.argpartition(distance, n_neighbors - 1, axis=1)[:, :n_neighbors]
+    order = np.take_along_axis(distance, part, axis=1).argsort(axis=1, kind="stable")
+    return np.take_along_axis(part, order, axis=1)
 
 
 def project_rows(log_density, Y, starts, *, spread, max_iter=200, tol=1e-9):
@@ -85,8 +96,8 @@ def project_rows(log_density, Y, starts, *, spread, max_iter=200, tol=1e-9):
     return ends.reshape(starts.shape)[np.arange(n_rows), winner]
 
 
-def curvature_std(log_density, X, Y, *, spread):
-    """Standard deviations of projected positions, from the density's curvature.
+def laplace_covariance(log_density, X, Y, *, spread):
+    """Covariances of projected positions, from the density's curvature.
 
     Laplace's approximation: the covariance of x given y is the inverse of
     H = -d^2 log p / dx^2 at its maximum. H comes from central differences of
@@ -109,7 +120,7 @@ def curvature_std(log_density, X, Y, *, spread):
 
     Returns
     -------
-    std : ndarray of shape (n_rows, n_components)
+    covariance : ndarray of shape (n_rows, n_components, n_components)
     """
     n_components = X.shape[1]
     step = 1e-4 * spread
@@ -122,7 +133,7 @@ def curvature_std(log_density, X, Y, *, spread):
         H[:, q] = (below - above) / (2.0 * step)
     precision, axes = np.linalg.eigh(0.5 * (H + H.transpose(0, 2, 1)))
     variance = 1.0 / np.maximum(precision, spread**-2)
-    return np.sqrt(np.einsum("nij,nj->ni", axes**2, variance))
+    return (axes * variance[:, None, :]) @ axes.transpose(0, 2, 1)
 
 
 def minimize_rows(function, X0, *, first_step, max_iter, tol):

@@ -13,7 +13,7 @@ PACKAGE = Path(gplvm.__file__).parent
 
 # A module may import from the layers before its own, and from its own room.
 LAYERS = [
-    {"_compat", "_linalg", "_parallel", "_validation"},
+    {"_centred", "_compat", "_linalg", "_parallel", "_validation"},
     {"gradients", "kernels"},
     {
         "_latent",

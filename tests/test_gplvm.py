@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from scipy.sparse import random_array as sparse_random
+from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_digits, load_iris, load_wine
@@ -163,10 +166,7 @@ def test_new_rows_one_by_one_in_a_batch_and_in_any_order(digits, kernel):
 def test_new_rows_are_at_a_maximum_of_their_density(digits, rbf):
     X = digits[0][250:280]
     positions = rbf.transform(X)
-    best = rbf.score_samples(X)
-    assert_allclose(
-        rbf._posterior.log_density(positions, X - rbf.mean_)[0], best, rtol=1e-9
-    )
+    best, _ = rbf._posterior.log_density(positions, X - rbf.mean_)
     rng = np.random.default_rng(0)
     for _ in range(10):
         moved = positions + 1e-2 * rng.normal(size=positions.shape)
@@ -524,6 +524,29 @@ def test_projection_uncertainty_grows_with_what_is_hidden(digits, rbf):
     assert np.all(wider <= rbf.embedding_.std(axis=0).max() * (1 + 1e-9))
 
 
+@pytest.mark.parametrize("latent_prior", [None, "normal"])
+def test_log_density_integrates_positions_out(latent_prior):
+    # The judge draws positions as `sample` does, and averages p(y | x) over them.
+    X = load_iris().data[::2, :2]
+    model = GPLVM(1, latent_prior=latent_prior, tol=1e-3).fit(X)
+    rng = np.random.default_rng(0)
+    positions = rng.normal(size=(20_000, 1))
+    if latent_prior is None:
+        cloud = model.embedding_[rng.integers(len(X), size=20_000)]
+        positions = cloud + 0.1 * model.embedding_.std() * positions
+    new = load_iris().data[1:60:4, :2]
+    expected = []
+    for row in new - model.mean_:
+        rows = np.broadcast_to(row, (20_000, 2))
+        density, _ = model._posterior.log_density(positions, rows)
+        expected.append(logsumexp(density) - np.log(20_000))
+    # Laplace's approximation around one mode: not an identity, and too low for a row
+    # that could lie in two places.
+    error = model.score_samples(new) - expected
+    assert np.median(np.abs(error)) < 0.2
+    assert abs(np.mean(error)) < 0.3
+
+
 def test_samples_come_from_the_model(rbf):
     rows = rbf.sample(300, random_state=0)
     assert rows.shape == (300, 64)
@@ -545,3 +568,38 @@ def test_nested_kernel_object(digits):
     model = GPLVM(kernel=kernel, tol=0.1).fit(digits[0][:60])
     assert len(model.theta_) == 5
     assert model.kernel_.k2.noise_level > 0
+
+
+# --- Sparse matrices -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(200, 30), (30, 200)])
+@pytest.mark.parametrize("init", ["pca", "random"])
+def test_sparse_data_reach_the_closed_form_without_being_dense(shape, init):
+    X = sparse_random(shape, density=0.1, random_state=0, format="csr")
+    best, _, _ = _optimum(X.toarray(), 3)
+    model = GPLVM(3, kernel="linear", init=init, random_state=0).fit(X)
+    assert -1e-9 < (best - model.log_likelihood_) / shape[0] < 1e-6
+    dense = GPLVM(3, kernel="linear").fit(X.toarray())
+    assert_allclose(model.log_likelihood_, dense.log_likelihood_, rtol=1e-9)
+    new = sparse_random((5, shape[1]), density=0.1, random_state=1, format="csc")
+    positions = model.transform(new)
+    assert_allclose(model.transform(new.toarray()), positions, atol=1e-9)
+    assert_array_equal(model.transform(X), model.embedding_)
+    assert_array_equal(model.transform(X.toarray()), model.embedding_)
+
+
+def test_large_sparse_data_fit_in_memory():
+    # Dense, they would take 16 GB.
+    shape = (1_000_000, 2000)
+    rng = np.random.default_rng(0)
+    rows, columns = rng.integers(shape[0], size=10**4), rng.integers(50, size=10**4)
+    X = csr_array((rng.normal(size=10**4), (rows, columns)), shape=shape)
+    model = GPLVM(1, kernel="linear", tol=1.0).fit(X)
+    assert model.embedding_.shape == (1_000_000, 1)
+
+
+@pytest.mark.parametrize("parameters", [{"kernel": "rbf"}, {}, {"kernel": sk.RBF()}])
+def test_sparse_data_are_refused_by_other_kernels(parameters):
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
+        GPLVM(**parameters).fit(sparse_random((20, 5), density=0.5, format="csr"))

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.sparse import random as sparse_random
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process import kernels as sk
 
+from gplvm._centred import CentredSparse
 from gplvm._likelihoods import DenseLikelihood, LinearLikelihood
 from gplvm.gradients import check_gradient
 
@@ -144,6 +146,41 @@ def test_rank_deficient_data():
     rng = np.random.default_rng(0)
     Y = rng.normal(size=(20, 2)) @ rng.normal(size=(2, 6))
     likelihood = LinearLikelihood(LINEAR, Y)
-    assert likelihood.basis.shape == (20, 2)
-    assert_allclose(likelihood.basis.T @ likelihood.basis, np.eye(2), atol=1e-12)
+    U = likelihood.decode(np.eye(2))
+    assert_allclose(U.T @ U, np.eye(2), atol=1e-12)
+    assert_allclose(likelihood.encode(U), np.eye(2), atol=1e-12)
     assert_allclose(likelihood.eigenvalues.sum(), np.vdot(Y, Y))
+    assert_allclose(U @ (U.T @ Y), Y, atol=1e-12)
+
+
+@pytest.mark.parametrize("n, d", [(9, 4), (4, 9)])
+@pytest.mark.parametrize("name", ["linear", "linear, all"])
+def test_sparse_data_equal_dense_data(n, d, name):
+    X = sparse_random(n, d, density=0.5, random_state=0, format="csr")
+    mean = np.asarray(X.mean(axis=0)).ravel()
+    dense, sparse = (
+        LinearLikelihood(KERNELS[name], Y)
+        for Y in (X.toarray() - mean, CentredSparse(X, mean))
+    )
+    embedding = np.random.default_rng(0).normal(size=(n, 2))
+    theta = np.append(KERNELS[name].theta, np.log(0.3))
+    for method, point in (("log_likelihood", embedding), ("evaluate", None)):
+        results = []
+        for likelihood in (dense, sparse):
+            arguments = {"eval_gradient": True} if point is not None else {}
+            coordinates = likelihood.encode(embedding) if point is None else point
+            value, gradient = getattr(likelihood, method)(
+                coordinates, theta, **arguments
+            )
+            back = gradient["embedding"]
+            back = likelihood.decode(back) if point is None else back
+            results.append((value, back, gradient["theta"]))
+        for a, b in zip(*results, strict=True):
+            assert_allclose(a, b, rtol=1e-8, atol=1e-9)
+    new = np.ones((3, 2))
+    for a, b in zip(
+        dense.posterior(embedding, theta).predict(new),
+        sparse.posterior(embedding, theta).predict(new),
+        strict=True,
+    ):
+        assert_allclose(a, b, rtol=1e-8)

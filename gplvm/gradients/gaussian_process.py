@@ -291,15 +291,51 @@ def gplvm_trace_term(X, Y, alpha, beta, *, eval_gradient=False):
     L = _linalg.cholesky(np.eye(X.shape[1]) + alpha * beta * (X.T @ X))
     M = alpha * beta * _linalg.solve(L, X.T @ Y)
     E = Y - X @ M
-    E_squared, M_squared = np.vdot(E, E), np.vdot(M, M)
+    return _trace_term(
+        np.vdot(E, E), np.vdot(M, M), alpha, beta, eval_gradient and E @ M.T
+    )
+
+
+def operator_gplvm_trace_term(X, Y, y_squared, alpha, beta, *, eval_gradient=False):
+    """`gplvm_trace_term` of data that are known by their products only.
+
+    Parameters
+    ----------
+    X, alpha, beta, eval_gradient
+        As in `gplvm_trace_term`.
+
+    Y : scipy.sparse.linalg.LinearOperator of shape (n_samples, n_features)
+        Data, centred.
+
+    y_squared : float
+        ``|Y|^2``. The residual's square is a difference here, and loses digits where
+        the noise is small beside the data.
+
+    Returns
+    -------
+    As `gplvm_trace_term`.
+    """
+    # |E|^2 = |Y|^2 - 2 tr(M'X'Y) + tr(M'X'X M) and E M' = Y M' - X M M'.
+    S = X.T @ X
+    L = _linalg.cholesky(np.eye(X.shape[1]) + alpha * beta * S)
+    products = (Y.T @ X).T
+    M = alpha * beta * _linalg.solve(L, products)
+    M_M = M @ M.T
+    E_squared = max(y_squared - 2.0 * np.vdot(M, products) + np.vdot(S, M_M), 0.0)
+    E_M = eval_gradient and Y @ M.T - X @ M_M
+    return _trace_term(E_squared, np.trace(M_M), alpha, beta, E_M)
+
+
+def _trace_term(E_squared, M_squared, alpha, beta, E_M):
+    """L2 from |E|^2 and |M|^2; with E M', its gradient too."""
     value = -0.5 * (beta * E_squared + M_squared / alpha)
-    if not eval_gradient:
+    if E_M is False:
         return float(value)
     # dL2 = tr(K^-1 Y Y' K^-1 dK) / 2. With Y'K^-1 X = M' / alpha,
     # dL2/dX = alpha K^-1 Y Y' K^-1 X = beta E M'; dK/dalpha = X X' gives
     # |Y'K^-1 X|^2 / 2, and dK/dbeta = -I / beta^2 gives -|K^-1 Y|^2 / (2 beta^2).
     gradient = {
-        "X": beta * (E @ M.T),
+        "X": beta * E_M,
         "alpha": float(0.5 * M_squared / alpha**2),
         "beta": float(-0.5 * E_squared),
     }
@@ -362,14 +398,16 @@ def gplvm_log_likelihood(X, Y, alpha, beta, *, eval_gradient=False):
     >>> bool(np.isclose(gplvm_log_likelihood(X, Y, 0.5, 4.0), dense))
     True
     """
-    n_samples, n_features = np.shape(Y)
-    constant = -0.5 * n_samples * n_features * LOG_2_PI
-    L1 = gplvm_log_determinant_term(
-        X, alpha, beta, n_features, eval_gradient=eval_gradient
-    )
     L2 = gplvm_trace_term(X, Y, alpha, beta, eval_gradient=eval_gradient)
-    if not eval_gradient:
-        return constant + L1 + L2
+    return with_log_determinant(L2, X, alpha, beta, np.shape(Y)[1])
+
+
+def with_log_determinant(L2, X, alpha, beta, n_features):
+    """L = -(N D / 2) log 2 pi + L1 + L2, from L2 or (L2, its gradient)."""
+    constant = -0.5 * np.shape(X)[0] * n_features * LOG_2_PI
+    if not isinstance(L2, tuple):
+        return constant + gplvm_log_determinant_term(X, alpha, beta, n_features) + L2
+    L1 = gplvm_log_determinant_term(X, alpha, beta, n_features, eval_gradient=True)
     gradient = {name: L1[1][name] + L2[1][name] for name in L1[1]}
     return constant + L1[0] + L2[0], gradient
 
