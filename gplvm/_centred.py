@@ -1,11 +1,14 @@
-"""Sparse data minus their column means, without making them dense."""
+"""Data minus their column means, dense, sparse, or with missing values."""
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
+
+_SMALLEST_VARIANCE = 1e-290  # so that its bounds are not zero
 
 
 class CentredSparse(LinearOperator):
-    """``X - 1 mean'`` for a sparse `X`, as an operator: products with matrices.
+    """``X - 1 mean'`` for a sparse `X`, never dense: products with matrices.
 
     Parameters
     ----------
@@ -51,3 +54,48 @@ class CentredSparse(LinearOperator):
     def rows(self, indices):
         """Some rows, dense and centred as a new row would be."""
         return self._X[indices].toarray() - self._mean
+
+
+def centred(data):
+    """Data minus the mean of what was observed, and that mean."""
+    if issparse(data):
+        if np.isnan(data.data).any():
+            raise ValueError("Input X contains NaN; missing values need dense data")
+        mean = np.asarray(data.mean(axis=0, dtype=float)).ravel()
+        return CentredSparse(data, mean), mean
+    missing = np.isnan(data)
+    for axis, kind in enumerate(["column", "row"]):
+        empty = np.flatnonzero(missing.all(axis=axis))
+        if empty.size:
+            raise ValueError(
+                f"{kind} {empty[0]} of X has no observed entry, all are NaN"
+            )
+    mean = np.nanmean(data, axis=0, dtype=float)
+    Y = np.ascontiguousarray(data, dtype=float) - mean
+    size = np.nanmax(np.abs(data), axis=0).astype(float)
+    with np.errstate(over="ignore"):
+        overflows = not np.isfinite(size @ size)
+    if overflows:
+        raise ValueError(
+            f"The squares of the data overflow (largest entry {size.max():.3g}); "
+            "divide the data by a constant"
+        )
+    # A constant column is zero, not the rounding of its mean.
+    rounding = 4 * np.finfo(float).eps * size
+    Y[:, np.nanmax(np.abs(Y), axis=0) <= rounding] *= 0.0
+    return Y, mean
+
+
+def mean_variance(Y):
+    """The data's mean variance, the unit of noise and signal; 1 for constant data."""
+    if isinstance(Y, CentredSparse):
+        return float(Y.row_squares().sum() / np.prod(Y.shape)) or 1.0
+    scale = np.nanmax(np.abs(Y))
+    if scale == 0:
+        return 1.0
+    return max(float(np.nanmean((Y / scale) ** 2)) * scale**2, _SMALLEST_VARIANCE)
+
+
+def has_nan(Y):
+    """Whether centred data have missing values."""
+    return not isinstance(Y, CentredSparse) and bool(np.isnan(Y).any())

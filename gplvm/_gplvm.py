@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gplvm import _latent, kernels
 from gplvm._back_constraints import MAPPINGS
-from gplvm._centred import CentredSparse
+from gplvm._centred import CentredSparse, centred, has_nan, mean_variance
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._latent_model import LatentModel
 from gplvm._likelihoods import DenseLikelihood, LinearLikelihood
@@ -31,8 +31,6 @@ from gplvm._starts import candidate_starts, race
 # kernel's low-rank form factors no covariance.
 _NOISE_BOUNDS = (1e-8, 10.0)
 _LINEAR_NOISE_BOUNDS = (1e-14, 10.0)
-
-_SMALLEST_VARIANCE = 1e-290  # so that its bounds are not zero
 
 _SHORTCUTS = {
     "rbf": lambda: sk.RBF(1.0, "fixed"),
@@ -306,14 +304,14 @@ class GPLVM(LatentModel):
             ensure_all_finite="allow-nan",
         )
         self._check_n_components(data)
-        Y, mean = _centred(data)
+        Y, mean = centred(data)
         missing = not issparse(data) and np.isnan(Y).any()
         if self.back_constraint is not None and missing:
             raise ValueError(
                 f"back_constraint={self.back_constraint!r} needs complete rows, but X "
                 "contains NaN; use back_constraint=None"
             )
-        variance = _mean_variance(Y)
+        variance = mean_variance(Y)
         kernel = self._resolve_kernel(variance)
         n_inducing = self._resolve_n_inducing(Y, kernel)
         likelihood = self._make_likelihood(kernel, Y, n_inducing)
@@ -403,7 +401,7 @@ class GPLVM(LatentModel):
     def _resolve_n_inducing(self, Y, kernel):
         """The number of inducing points, or None for an exact likelihood."""
         n_samples = len(Y)
-        n_patterns = len(missing_patterns(Y)) if _has_nan(Y) else 1
+        n_patterns = len(missing_patterns(Y)) if has_nan(Y) else 1
         if LinearLikelihood.is_linear(kernel) and n_patterns == 1:
             return None  # exact, and cheaper than any approximation
         if self.n_inducing == "auto":
@@ -420,7 +418,7 @@ class GPLVM(LatentModel):
 
     @staticmethod
     def _make_likelihood(kernel, Y, n_inducing):
-        missing = _has_nan(Y)
+        missing = has_nan(Y)
         if LinearLikelihood.is_linear(kernel) and not missing:
             return LinearLikelihood(kernel, Y)
         if n_inducing is not None:
@@ -505,7 +503,7 @@ class GPLVM(LatentModel):
         shift = embedding.mean(axis=0) if movable else 0.0
         rotation = _latent.orientation(
             embedding - shift,
-            np.nan_to_num(likelihood.Y) if _has_nan(likelihood.Y) else likelihood.Y,
+            np.nan_to_num(likelihood.Y) if has_nan(likelihood.Y) else likelihood.Y,
             isotropic=_is_isotropic(kernel),
         )
         parameters = blocks.get("mapping")
@@ -609,50 +607,6 @@ def _with_inducing(start, n_inducing, random_state):
         "inducing_points": points,
         "theta": start["theta"],
     }
-
-
-def _centred(data):
-    """Data minus the mean of what was observed, and that mean."""
-    if issparse(data):
-        if np.isnan(data.data).any():
-            raise ValueError("Input X contains NaN; missing values need dense data")
-        mean = np.asarray(data.mean(axis=0, dtype=float)).ravel()
-        return CentredSparse(data, mean), mean
-    missing = np.isnan(data)
-    for axis, kind in enumerate(["column", "row"]):
-        empty = np.flatnonzero(missing.all(axis=axis))
-        if empty.size:
-            raise ValueError(
-                f"{kind} {empty[0]} of X has no observed entry, all are NaN"
-            )
-    mean = np.nanmean(data, axis=0, dtype=float)
-    Y = np.ascontiguousarray(data, dtype=float) - mean
-    size = np.nanmax(np.abs(data), axis=0).astype(float)
-    with np.errstate(over="ignore"):
-        overflows = not np.isfinite(size @ size)
-    if overflows:
-        raise ValueError(
-            f"The squares of the data overflow (largest entry {size.max():.3g}); "
-            "divide the data by a constant"
-        )
-    # A constant column is zero, not the rounding of its mean.
-    rounding = 4 * np.finfo(float).eps * size
-    Y[:, np.nanmax(np.abs(Y), axis=0) <= rounding] *= 0.0
-    return Y, mean
-
-
-def _mean_variance(Y):
-    """The data's mean variance, the unit of noise and signal; 1 for constant data."""
-    if isinstance(Y, CentredSparse):
-        return float(Y.row_squares().sum() / np.prod(Y.shape)) or 1.0
-    scale = np.nanmax(np.abs(Y))
-    if scale == 0:
-        return 1.0
-    return max(float(np.nanmean((Y / scale) ** 2)) * scale**2, _SMALLEST_VARIANCE)
-
-
-def _has_nan(Y):
-    return not isinstance(Y, CentredSparse) and bool(np.isnan(Y).any())
 
 
 def _is_isotropic(kernel):
