@@ -7,6 +7,7 @@ pass (N. D. Lawrence and J. Quinonero-Candela, ICML 2006).
 
 import numpy as np
 from scipy import linalg
+from scipy.spatial.distance import cdist
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm import kernels
@@ -44,15 +45,15 @@ class KernelMapping:
             self._centres = initial_inducing_points(Y, n_centres, random_state)
         # Rows at the median distance get a covariance of exp(-1/2).
         some = self._centres[:: max(1, n_centres // 100)]
-        distance = linalg.norm(self._centres[:, None] - some, axis=2)
+        distance = cdist(self._centres, some)
         typical = np.median(distance[distance > 0]) if np.any(distance) else 1.0
         self._kernel = sk.RBF(typical)
         self._n_components = n_components
-        self._training = Y, self._features(Y)
+        self.Y, self._training = Y, self._features(Y)
 
     def start(self, embedding):
         """Parameters whose positions are near `embedding`."""
-        return _ridge(self._training[1], embedding).ravel()
+        return _ridge(self._training, embedding).ravel()
 
     def __call__(self, parameters, Y):
         """Positions (n_rows, n_components) of data rows."""
@@ -61,7 +62,7 @@ class KernelMapping:
     def pullback(self, parameters):
         """Positions of the training rows, and the map from dL/dX to dL/dparameters."""
         # X = Phi A: dL/dA = Phi' dL/dX.
-        features = self._training[1]
+        features = self._training
         positions = features @ parameters.reshape(-1, self._n_components)
         return positions, lambda dX: (features.T @ dX).ravel()
 
@@ -80,6 +81,7 @@ class NetworkMapping:
 
     def __init__(self, Y, n_components, random_state):
         self._shape = Y.shape[1], _N_HIDDEN, n_components
+        self.Y = Y
         self._scale = Y.std() * np.sqrt(Y.shape[1]) or 1.0
         self._training = Y / self._scale
         self._random_state = random_state

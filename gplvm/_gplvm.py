@@ -1,10 +1,13 @@
 """The Gaussian-process latent variable model as an estimator."""
 
 import os
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
+from joblib import effective_n_jobs
 from scipy.sparse import issparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import kernels as sk
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
@@ -88,13 +91,17 @@ class GPLVM(LatentModel):
 
     init : {"pca", "isomap", "random"} or array-like of shape \
             (n_samples, n_components), default="pca"
-        Start of the latent positions. An array is taken as it is.
+        Start of the latent positions. An array is taken as it is; from ``"pca"`` and
+        ``"isomap"`` a few spreads race for 20 iterations, judged by the likelihood,
+        unless the kernel is linear.
 
     n_inducing : int, "auto" or None, default="auto"
         Number of inducing points M of the sparse approximation [3]_, which maximises
         a lower bound of the likelihood at O(N M^2) instead of O(N^3). ``"auto"`` is
-        exact up to 1500 rows, and 100 points beyond; None is always exact. The linear
-        kernel is always exact.
+        exact up to 1500 rows, and 100 points beyond; None is always exact. With
+        missing values an exact model has a matrix for each pattern of them, and
+        ``"auto"`` is exact while all of them cost no more than 1500 complete rows.
+        The linear kernel is always exact on complete data.
 
     back_constraint : {"kernel", "mlp"} or None, default=None
         Makes the latent positions a smooth function of the data [4]_: a kernel
@@ -119,10 +126,12 @@ class GPLVM(LatentModel):
         if the shapes agree.
 
     n_jobs : int, default=None
-        Number of restarts that run at the same time, through joblib.
+        Number of restarts that run at the same time, through joblib; with more than
+        one, callbacks and `verbose` see no single iterations.
 
     random_state : int, RandomState instance or None, default=None
-        Source of ``init="random"``, restarts and inducing points.
+        Source of ``init="random"``, of restarts, of inducing points, and of what a
+        back constraint draws.
 
     verbose : int, default=0
         1 prints every tenth iteration, 2 every one.
@@ -281,7 +290,8 @@ class GPLVM(LatentModel):
         ------
         ValueError
             If `n_components` exceeds the rows or the features, `n_inducing` the rows,
-            `init` has the wrong shape, or the data are not finite.
+            `init` has the wrong shape, the data are infinite, a row or a column has no
+            observed entry, or entries are missing under a back constraint.
 
         NotImplementedError
             If the kernel is not supported.
@@ -318,8 +328,8 @@ class GPLVM(LatentModel):
         rng = check_random_state(self.random_state)
         monitor = FitMonitor(self, X, y, max_iter=self.max_iter * self.n_restarts)
 
-        mapping = None
-        if self.back_constraint is not None:
+        first, mapping = self._warm_blocks(Y, kernel, n_inducing)
+        if mapping is None and self.back_constraint is not None:
             mapping = MAPPINGS[self.back_constraint](Y, self.n_components, rng)
 
         def attributes(blocks):
@@ -338,14 +348,19 @@ class GPLVM(LatentModel):
             "tol": self.tol * (1e-5 if isinstance(likelihood, LinearLikelihood) else 1),
             "name": type(self).__name__,
         }
-        starts = self._restarts(likelihood, variance, n_inducing, rng, problem)
-        if self.n_restarts == 1:
-            minima = [maximize(start, report=report, **problem) for start in starts]
+        minimum = None
+        if first is None:
+            candidates = self._candidates(likelihood, variance, n_inducing, rng)
+            first = candidates[0]
+            if len(candidates) > 1:
+                first, minimum = race(candidates, **problem)
+        if minimum is not None and minimum.interrupted:
+            _warn_of_interruption("before its first iteration: its start is kept")
+            blocks = first
         else:
-            minima = Parallel(n_jobs=self.n_jobs)(
-                delayed(maximize)(start, **problem) for start in starts
-            )
-        blocks, minimum = min(minima, key=lambda found: found[1].fun)
+            starts = self._shaken(first, n_inducing, rng)
+            walks = self._walks(starts, report, problem)
+            blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
         for name, value in attributes(blocks).items():
             setattr(self, name, value)
         self.log_likelihood_ = float(self.log_likelihood())
@@ -402,6 +417,10 @@ class GPLVM(LatentModel):
         """The number of inducing points, or None for an exact likelihood."""
         n_samples = len(Y)
         n_patterns = len(missing_patterns(Y)) if has_nan(Y) else 1
+        if isinstance(self.n_inducing, Integral) and self.n_inducing > n_samples:
+            raise ValueError(
+                f"n_inducing={self.n_inducing} must not exceed n_samples={n_samples}"
+            )
         if LinearLikelihood.is_linear(kernel) and n_patterns == 1:
             return None  # exact, and cheaper than any approximation
         if self.n_inducing == "auto":
@@ -410,10 +429,6 @@ class GPLVM(LatentModel):
             return None if exact else min(_AUTO_INDUCING, n_samples)
         if self.n_inducing is None:
             _check_memory(n_samples, n_patterns)
-        elif self.n_inducing > n_samples:
-            raise ValueError(
-                f"n_inducing={self.n_inducing} must not exceed n_samples={n_samples}"
-            )
         return self.n_inducing
 
     @staticmethod
@@ -427,11 +442,9 @@ class GPLVM(LatentModel):
             return PatternLikelihood(DenseLikelihood, kernel, Y)
         return DenseLikelihood(kernel, Y)
 
-    def _restarts(self, likelihood, variance, n_inducing, rng, problem):
-        """Blocks to start from, one for each restart."""
-        kernel, Y = likelihood.kernel, likelihood.Y
-        first = self._warm_blocks(len(Y), kernel, n_inducing)
-        init = self.init
+    def _candidates(self, likelihood, variance, n_inducing, rng):
+        """Blocks that race for the first start."""
+        kernel, Y, init = likelihood.kernel, likelihood.Y, self.init
         if isinstance(Y, CentredSparse) and isinstance(init, str):
             if init == "isomap":
                 raise ValueError(
@@ -441,47 +454,73 @@ class GPLVM(LatentModel):
                 # What PCA would find, from the decomposition that is there.
                 scores = likelihood.principal(self.n_components)
                 init = scores / np.sqrt(self.n_features_in_)
-        if first is None:
-            candidates = candidate_starts(
-                Y,
-                kernel,
-                variance,
-                n_components=self.n_components,
-                init=init,
-                noise_variance=self.noise_variance,
-                random_state=rng,
-            )
-            candidates = [_with_inducing(c, n_inducing, rng) for c in candidates]
-            first = candidates[0]
-            if len(candidates) > 1:
-                first = race(candidates, **problem)
+        starts = candidate_starts(
+            Y,
+            kernel,
+            variance,
+            n_components=self.n_components,
+            init=init,
+            noise_variance=self.noise_variance,
+            random_state=rng,
+        )
+        return [_with_inducing(start, n_inducing, rng) for start in starts]
+
+    def _shaken(self, first, n_inducing, rng):
+        """One start for each restart: the first, and shaken copies of it."""
         starts = [first]
         for _ in range(self.n_restarts - 1):
-            # A shaken copy: neighbours stay near, the rest may change.
+            # Neighbours stay near, the rest may change.
             step = 0.5 * first["embedding"].std()
-            shaken = first["embedding"] + step * rng.normal(
+            embedding = first["embedding"] + step * rng.normal(
                 size=first["embedding"].shape
             )
-            start = {"embedding": shaken, "theta": first["theta"]}
+            start = {"embedding": embedding, "theta": first["theta"]}
             starts.append(_with_inducing(start, n_inducing, rng))
         return starts
 
-    def _warm_blocks(self, n_samples, kernel, n_inducing):
-        """The last fit's blocks, if this fit has the same shapes."""
+    def _walks(self, starts, report, problem):
+        """Blocks and `Minimum` from each start; Ctrl-C ends them all."""
+        if len(starts) > 1 and effective_n_jobs(self.n_jobs) > 1:
+            try:
+                return Parallel(n_jobs=self.n_jobs)(
+                    delayed(maximize)(start, **problem) for start in starts
+                )
+            except KeyboardInterrupt:
+                _warn_of_interruption("in parallel restarts: the first start is kept")
+                problem = {**problem, "max_iter": 1, "warn": False}
+                return [maximize(starts[0], **problem)]
+        walks = []
+        for start in starts:
+            walks.append(maximize(start, report=report, **problem))
+            if walks[-1][1].interrupted:
+                break
+        return walks
+
+    def _warm_blocks(self, Y, kernel, n_inducing):
+        """The last fit's blocks and mapping, if this fit has the same shapes."""
         if not (self.warm_start and hasattr(self, "_blocks")):
-            return None
+            return None, None
         blocks = {name: value.copy() for name, value in self._blocks.items()}
         shapes = {
-            "embedding": (n_samples, self.n_components),
+            "embedding": (len(Y), self.n_components),
             "theta": (kernel.n_dims + 1,),
         }
         if n_inducing is not None:
             shapes["inducing_points"] = (n_inducing, self.n_components)
         if {name: value.shape for name, value in blocks.items()} != shapes:
-            return None
+            return None, None
         if self.noise_variance is not None:
             blocks["theta"][-1] = np.log(self.noise_variance)
-        return blocks
+        if self.back_constraint is None:
+            return blocks, None
+        mapping, parameters, shift, rotation = self._back_constraint or [None] * 4
+        same_kind = type(mapping) is MAPPINGS[self.back_constraint]
+        if not (same_kind and np.array_equal(mapping.Y, Y)):
+            return blocks, None
+        # The mapping knows positions before they were moved into their orientation.
+        for name in blocks.keys() - {"theta"}:
+            blocks[name] = blocks[name] @ rotation.T + shift
+        return {**blocks, "mapping": parameters}, mapping
 
     def _theta_bounds(self, likelihood, variance):
         """Bounds of theta: the kernel's own, and the noise's."""
@@ -504,7 +543,7 @@ class GPLVM(LatentModel):
         rotation = _latent.orientation(
             embedding - shift,
             np.nan_to_num(likelihood.Y) if has_nan(likelihood.Y) else likelihood.Y,
-            isotropic=_is_isotropic(kernel),
+            isotropic=kernels.is_isotropic(kernel),
         )
         parameters = blocks.get("mapping")
         blocks = {
@@ -609,12 +648,8 @@ def _with_inducing(start, n_inducing, random_state):
     }
 
 
-def _is_isotropic(kernel):
-    """Whether a kernel is unchanged when its inputs are rotated."""
-    return all(
-        not name.endswith("length_scale") or np.size(value) == 1
-        for name, value in kernel.get_params().items()
-    )
+def _warn_of_interruption(where):
+    warnings.warn(f"GPLVM was interrupted {where}.", ConvergenceWarning, stacklevel=4)
 
 
 def _checked(given, fitted, name):

@@ -66,7 +66,8 @@ class LatentModel(
         std : ndarray of shape (n_rows, n_components)
             Their standard deviations by Laplace's approximation: from the curvature of
             the density at its maximum, at most the spread of the training positions.
-            Only if `return_std`.
+            Positions of training rows and of back constraints are no maxima of that
+            density: theirs is approximate. Only if `return_std`.
 
         Raises
         ------
@@ -87,8 +88,8 @@ class LatentModel(
 
         The position of a new row is unknown and integrated out, by Laplace's
         approximation around its projection: log p(y) = log p(y | x) + log p(x) +
-        log |2 pi S| / 2, with S the covariance that `transform` gives to x. The density
-        p(x) is that of `sample`.
+        log det(2 pi S) / 2, with S from the curvature of log p(y | x). The density p(x)
+        is that of `sample`.
 
         Parameters
         ----------

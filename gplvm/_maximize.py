@@ -28,7 +28,8 @@ def maximize(
     ----------
     start : dict of str to ndarray
         ``"embedding"``, ``"inducing_points"`` if the likelihood has them, and
-        ``"theta"``, in the order of the likelihood's arguments.
+        ``"theta"``, in the order of the likelihood's arguments; with a mapping,
+        ``"mapping"`` may hold its parameters, which then stand for the embedding.
 
     likelihood : DenseLikelihood, LinearLikelihood, SparseLikelihood, ...
         What is maximised.
@@ -60,15 +61,18 @@ def maximize(
         How the walk went; values are minus the objective per row.
     """
     n_samples = likelihood.Y.shape[0]
-    coordinates = dict(start)
+    coordinates = {block: a for block, a in start.items() if block != "mapping"}
     scale = 1.0
     if mapping is None:
         coordinates["embedding"] = likelihood.encode(start["embedding"])
         # The optimiser sees positions of order one, whatever the data's unit.
         scale = start["embedding"].std() or 1.0
     else:
-        coordinates["embedding"] = mapping.start(start["embedding"])
-    scales = {block: 1.0 if block == "theta" else scale for block in start}
+        parameters = start.get("mapping")
+        if parameters is None:
+            parameters = mapping.start(start["embedding"])
+        coordinates["embedding"] = parameters
+    scales = {block: 1.0 if block == "theta" else scale for block in coordinates}
     packing = Packing(**coordinates)
 
     def unpack(packed):

@@ -184,14 +184,17 @@ class SparsePatternLikelihood(SparseLikelihood):
         """psi0 (G,), R Psi1'Y (M, D) and R Psi2 R' (G, M, M) of the patterns."""
         lower = np.tril_indices(len(Z))
 
-        def add_up(rows):
+        n_patterns = self._mask.shape[1]
+        psi0, P = np.zeros(n_patterns), np.zeros((len(Z), self._factor.shape[1]))
+        packed = np.zeros((n_patterns, len(lower[0])))
+        # The sums are large and each block's product with the mask is one that BLAS
+        # spreads over the cores itself: block after block, added up in place.
+        for rows in row_blocks(len(X)):
             V = kernels.matrix(kernel, X[rows], Z) @ R.T
-            products = V[:, lower[0]] * V[:, lower[1]]
             mask = self._mask[rows].T
-            diagonal = kernels.diagonal(kernel, X[rows])
-            return mask @ diagonal, V.T @ self._factor[rows], mask @ products
-
-        psi0, P, packed = sum_parts(map_blocks(add_up, row_blocks(len(X))))
+            psi0 += mask @ kernels.diagonal(kernel, X[rows])
+            P += V.T @ self._factor[rows]
+            packed += mask @ (V[:, lower[0]] * V[:, lower[1]])
         Psi2 = np.empty((len(packed), len(Z), len(Z)))
         Psi2[:, lower[0], lower[1]] = packed
         Psi2[:, lower[1], lower[0]] = packed

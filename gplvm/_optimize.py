@@ -62,6 +62,7 @@ class Minimum:
     n_iter: int = 0
     loss_curve: list = field(default_factory=list)
     converged: bool = False
+    interrupted: bool = False
     message: str = ""
 
 
@@ -163,8 +164,8 @@ def minimize_lbfgs(
         The estimator's name, for the warnings.
 
     warn : bool, default=True
-        Whether to warn where the walk did not converge, and to stop for Ctrl-C: a
-        short walk on the way to another one does neither.
+        Whether to warn where the walk did not converge or was interrupted: a short
+        walk on the way to another one leaves that to its caller.
 
     Returns
     -------
@@ -211,15 +212,15 @@ def minimize_lbfgs(
                 break
             leg *= 2
     except KeyboardInterrupt:
-        if not warn:
-            raise
+        best.interrupted = True
         best.message = "interrupted"
-        warnings.warn(
-            f"{name} was interrupted after {best.n_iter} iterations; the best "
-            "parameters so far are kept.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
+        if warn:
+            warnings.warn(
+                f"{name} was interrupted after {best.n_iter} iterations; the best "
+                "parameters so far are kept.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
         return best
 
     best.message = str(result.message).rstrip(" .:")

@@ -82,7 +82,8 @@ def _linear_theta(Y, kernel, theta, proportional, noise_variance):
         and type(kernel.k1) is sk.ConstantKernel
         and kernel.k1.n_dims == 1
         and kernel.k2.is_stationary()
-        and np.ndim(getattr(kernel.k2, "length_scale", None)) == 0
+        and np.ndim(getattr(kernel.k2, "length_scale", ())) == 0
+        and hasattr(kernel.k2, "length_scale")
         and not kernel.k2.get_params().get("periodicity")
     )
     if not is_amplitude:
@@ -117,10 +118,17 @@ def race(starts, **problem):
     Returns
     -------
     blocks : dict of str to ndarray
-        Where the winner stands; with a mapping, its start.
+        Where the winner stands, as `maximize` returns them.
+
+    minimum : Minimum
+        How its walk went; `interrupted` says that Ctrl-C ended the race.
     """
     problem = {**problem, "max_iter": _RACE_ITERATIONS, "warn": False}
-    walks = [maximize(start, **problem) for start in starts]
-    winner = min(range(len(starts)), key=lambda start: walks[start][1].fun)
-    blocks = walks[winner][0]
-    return starts[winner] if "mapping" in blocks else blocks
+    walks = []
+    for start in starts:
+        walks.append(maximize(start, **problem))
+        if walks[-1][1].interrupted:
+            break
+    blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
+    minimum.interrupted = walks[-1][1].interrupted
+    return blocks, minimum

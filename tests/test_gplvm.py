@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gplvm import GPLVM
+from gplvm._likelihoods import DenseLikelihood
 from gplvm.gradients import check_gradient
 
 
@@ -603,3 +604,79 @@ def test_large_sparse_data_fit_in_memory():
 def test_sparse_data_are_refused_by_other_kernels(parameters):
     with pytest.raises(TypeError, match=r"[Ss]parse"):
         GPLVM(**parameters).fit(sparse_random((20, 5), density=0.5, format="csr"))
+
+
+# --- What a review broke -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        sk.ConstantKernel() * (sk.RBF() + sk.WhiteKernel(0.1)),
+        sk.ConstantKernel() * (sk.RBF() * sk.RationalQuadratic()),
+        sk.ConstantKernel() * sk.RBF() ** 2,
+        sk.ConstantKernel() * (sk.ConstantKernel() * sk.RBF([1.0, 2.0])),
+        sk.ConstantKernel() * sk.WhiteKernel(),
+        sk.RBF() * sk.ConstantKernel(),
+        sk.DotProduct() * sk.DotProduct() + sk.RBF(),
+    ],
+    ids=str,
+)
+def test_the_model_is_the_end_of_the_walk(kernel):
+    # Orientation must not change the likelihood that the walk ended with.
+    X = load_iris().data[::3]
+    model = GPLVM(kernel=kernel, tol=0.1).fit(X)
+    assert_allclose(model.log_likelihood_ / len(X), -min(model.loss_curve_), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+@pytest.mark.parametrize("init", ["pca", "random"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_linear_kernel_on_data_of_lower_rank(rank, init):
+    rng = np.random.default_rng(0)
+    X = 1.0 + rng.normal(size=(40, rank)) @ rng.normal(size=(rank, 6))
+    model = GPLVM(3, kernel="linear", init=init, random_state=0).fit(X)
+    assert model.embedding_.shape == (40, 3)
+    reconstruction = model.inverse_transform(model.embedding_)
+    assert_allclose(reconstruction, X, atol=1e-3)
+
+
+class _Interrupt:
+    """Raises KeyboardInterrupt in the n-th evaluation of a likelihood."""
+
+    def __init__(self, monkeypatch, likelihood_class, at):
+        self.calls, evaluate = 0, likelihood_class.evaluate
+
+        def interrupted(likelihood, *arguments):
+            self.calls += 1
+            if self.calls == at:
+                raise KeyboardInterrupt
+            return evaluate(likelihood, *arguments)
+
+        monkeypatch.setattr(likelihood_class, "evaluate", interrupted)
+
+
+@pytest.mark.parametrize("at", [5, 40])
+def test_interruption_of_the_race_leaves_a_model(monkeypatch, at):
+    interrupt = _Interrupt(monkeypatch, DenseLikelihood, at)
+    X = load_iris().data[::3]
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model = GPLVM().fit(X)
+    assert interrupt.calls == at
+    assert model.transform(X[:2] + 0.1).shape == (2, 2)
+
+
+def test_interruption_ends_all_restarts(monkeypatch):
+    X = load_iris().data[::3]
+    interrupt = _Interrupt(monkeypatch, DenseLikelihood, 8)
+    model = GPLVM(n_restarts=5, init=PCA(2).fit_transform(X))
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model.fit(X)
+    assert interrupt.calls == 8
+    assert model.transform(X).shape == (50, 2)
+
+
+def test_restarts_report_their_iterations(capsys):
+    X = load_iris().data[::5]
+    GPLVM(n_restarts=2, tol=0.1, random_state=0, verbose=2).fit(X)
+    assert capsys.readouterr().out.count("Iteration") > 10

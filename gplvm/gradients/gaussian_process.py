@@ -528,8 +528,8 @@ def spectral_gplvm_optimum(
     # outer product Q' diag(eigenvalues) Q = R diag(D mu) R', and the rest of Y Y' is
     # noise: Lawrence's (2005) closed form, W = R ((mu - 1/beta) / alpha)^(1/2), 1/beta
     # the mean of what the N - q other directions hold.
-    q = V.shape[1]
     Q, _ = np.linalg.qr(V)
+    q = Q.shape[1]  # fewer than the columns of V where the data have a lower rank
     mu, R = np.linalg.eigh(Q.T @ (eigenvalues[:, None] * Q) / n_features)
     if noise_variance is None:
         rest = max(eigenvalues.sum() / n_features - mu.sum(), 0.0)
@@ -538,7 +538,9 @@ def spectral_gplvm_optimum(
     # no gradient leads away: it keeps a little.
     signal = np.maximum(mu - noise_variance, 1e-3 * noise_variance)
     signal = np.maximum(signal, np.finfo(float).tiny)
-    return (Q @ R) * np.sqrt(signal / alpha), float(noise_variance)
+    optimum = np.zeros(V.shape)
+    optimum[:, :q] = (Q @ R) * np.sqrt(signal / alpha)
+    return optimum, float(noise_variance)
 
 
 def _latent_positions(X):

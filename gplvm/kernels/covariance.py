@@ -36,6 +36,10 @@ class Rule:
     validate : callable, default=None
         ``validate(kernel)`` raises NotImplementedError for a setting without a rule.
 
+    isotropic : bool, default=False
+        Whether the kernel is unchanged when its inputs are rotated, as long as no
+        hyperparameter of it is a vector. Only then may an embedding be rotated.
+
     See Also
     --------
     register_rule : Makes a rule known.
@@ -58,6 +62,7 @@ class Rule:
     evaluate: Callable
     diagonal: Callable
     validate: Callable | None = None
+    isotropic: bool = False
 
 
 RULES: dict[type, Rule] = {}
@@ -136,10 +141,19 @@ def check_kernel(kernel, n_components):
             "kernel must be a scikit-learn kernel object such as "
             f"ConstantKernel() * RBF(), got {kernel!r}"
         )
+    if n_components > 1 and _only_periodic(kernel):
+        raise NotImplementedError(
+            f"{kernel!r} is no covariance in more than one dimension: use "
+            "n_components=1, or multiply it by an RBF"
+        )
+    _check_parts(kernel, n_components)
+
+
+def _check_parts(kernel, n_components):
     kind = type(kernel)
     if kind in (sk.Sum, sk.Product):
-        check_kernel(kernel.k1, n_components)
-        check_kernel(kernel.k2, n_components)
+        _check_parts(kernel.k1, n_components)
+        _check_parts(kernel.k2, n_components)
         return
     if kind is sk.Exponentiation:
         if kernel.exponent < 1 or kernel.exponent != int(kernel.exponent):
@@ -147,7 +161,7 @@ def check_kernel(kernel, n_components):
                 f"Exponentiation to {kernel.exponent} is not supported: other powers "
                 "than 1, 2, 3, ... of a covariance need not be one"
             )
-        check_kernel(kernel.kernel, n_components)
+        _check_parts(kernel.kernel, n_components)
         return
     if kind not in RULES:
         raise NotImplementedError(_unsupported(kernel))
@@ -160,6 +174,53 @@ def check_kernel(kernel, n_components):
                 f"{hyperparameter.name} of {kernel!r} has {size} entries, expected 1 "
                 f"or n_components={n_components}"
             )
+
+
+def is_isotropic(kernel):
+    """Whether a kernel is unchanged when its inputs are rotated.
+
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        Any supported kernel.
+
+    Returns
+    -------
+    isotropic : bool
+        False also where a registered rule does not say so.
+
+    See Also
+    --------
+    Rule : Where a rule says that its kernel is.
+
+    Examples
+    --------
+    >>> from sklearn.gaussian_process.kernels import RBF, DotProduct
+    >>> from gplvm.kernels import is_isotropic
+    >>> is_isotropic(RBF(2.0) + DotProduct()), is_isotropic(RBF([1.0, 2.0]))
+    (True, False)
+    """
+    if type(kernel) in (sk.Sum, sk.Product):
+        return is_isotropic(kernel.k1) and is_isotropic(kernel.k2)
+    if type(kernel) is sk.Exponentiation:
+        return is_isotropic(kernel.kernel)
+    sizes = [np.size(getattr(kernel, h.name)) for h in kernel.hyperparameters]
+    return _rule(kernel).isotropic and all(size == 1 for size in sizes)
+
+
+def _only_periodic(kernel):
+    """Whether ExpSineSquared stands alone, but for constants and white noise."""
+    leaves = [type(leaf) for leaf in _leaves(kernel)]
+    constant = {sk.ConstantKernel, sk.WhiteKernel}
+    return sk.ExpSineSquared in leaves and set(leaves) <= {sk.ExpSineSquared, *constant}
+
+
+def _leaves(kernel):
+    if type(kernel) in (sk.Sum, sk.Product):
+        return [*_leaves(kernel.k1), *_leaves(kernel.k2)]
+    if type(kernel) is sk.Exponentiation:
+        return _leaves(kernel.kernel)
+    return [kernel]
 
 
 def _unsupported(kernel):
@@ -691,17 +752,30 @@ def _exp_sine_squared(kernel, X, Z, symmetric):
     return K, pullback
 
 
-register_rule(sk.ConstantKernel, Rule(_constant, _constant_diagonal))
-register_rule(sk.WhiteKernel, Rule(_white, _white_diagonal))
+register_rule(sk.ConstantKernel, Rule(_constant, _constant_diagonal, isotropic=True))
+register_rule(sk.WhiteKernel, Rule(_white, _white_diagonal, isotropic=True))
 register_rule(
-    sk.DotProduct, Rule(_dot_product, _dot_product_diagonal, _check_dot_product)
+    sk.DotProduct,
+    Rule(_dot_product, _dot_product_diagonal, _check_dot_product, isotropic=True),
 )
-register_rule(sk.RBF, Rule(_stationary(_rbf_profile), _stationary_diagonal))
 register_rule(
-    sk.Matern, Rule(_stationary(_matern_profile), _stationary_diagonal, _check_matern)
+    sk.RBF, Rule(_stationary(_rbf_profile), _stationary_diagonal, isotropic=True)
+)
+register_rule(
+    sk.Matern,
+    Rule(
+        _stationary(_matern_profile),
+        _stationary_diagonal,
+        _check_matern,
+        isotropic=True,
+    ),
 )
 register_rule(
     sk.RationalQuadratic,
-    Rule(_stationary(_rational_quadratic_profile), _stationary_diagonal),
+    Rule(
+        _stationary(_rational_quadratic_profile), _stationary_diagonal, isotropic=True
+    ),
 )
-register_rule(sk.ExpSineSquared, Rule(_exp_sine_squared, _stationary_diagonal))
+register_rule(
+    sk.ExpSineSquared, Rule(_exp_sine_squared, _stationary_diagonal, isotropic=True)
+)

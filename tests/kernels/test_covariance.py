@@ -47,7 +47,6 @@ def _inputs(seed, n=6, m=4, q=3):
 @settings(max_examples=80, deadline=None)
 def test_values_equal_scikit_learn(kernel, seed):
     X, Z, _ = _inputs(seed)
-    kernels.check_kernel(kernel, 3)
     for ours, theirs in [
         (kernels.matrix(kernel, X), kernel(X)),
         (kernels.matrix(kernel, X, Z), kernel(X, Z)),
@@ -153,6 +152,24 @@ def test_unsupported_kernels_are_named(kernel):
         kernels.check_kernel(kernel, 2)
 
 
+@pytest.mark.parametrize("kernel", LEAVES, ids=str)
+def test_supported_kernels_pass_the_check(kernel):
+    kernels.check_kernel(sk.ConstantKernel() * (sk.RBF() * kernel), 3)
+
+
+def test_a_periodic_kernel_alone_is_for_one_dimension():
+    kernel = sk.ConstantKernel() * sk.ExpSineSquared() + sk.WhiteKernel()
+    kernels.check_kernel(kernel, 1)
+    kernels.check_kernel(kernel * sk.RBF(), 2)
+    with pytest.raises(NotImplementedError, match="more than one dimension"):
+        kernels.check_kernel(kernel, 2)
+
+
+def test_which_kernels_may_be_rotated():
+    assert kernels.is_isotropic(sk.ConstantKernel() * sk.RBF() + sk.DotProduct() ** 2)
+    assert not kernels.is_isotropic(sk.WhiteKernel() + sk.RBF([1.0, 2.0]))
+
+
 def test_matern_without_a_gradient_is_refused():
     with pytest.raises(NotImplementedError, match=r"nu = 1\.5, 2\.5 or inf"):
         kernels.check_kernel(sk.Matern(nu=0.5), 2)
@@ -192,6 +209,7 @@ def test_a_users_kernel(monkeypatch):
     X, _, rng = _inputs(0, q=1)
     kernel = sk.Sum(Cosine(), Cosine())
     kernels.check_kernel(kernel, 1)
+    assert not kernels.is_isotropic(kernel)  # a rule must say so
     G = rng.normal(size=(6, 6))
     G += G.T
 
