@@ -16,12 +16,14 @@ from gplvm.gradients.gaussian_process import (
     dense_gradient_block,
     gplvm_trace_term,
     operator_gplvm_trace_term,
-    spectral_gplvm_log_likelihood,
-    spectral_gplvm_optimum,
     triangular_gp_log_likelihood,
     with_log_determinant,
 )
 from gplvm.gradients.prediction import predictive_log_density, predictive_moments
+from gplvm.gradients.spectral import (
+    spectral_gplvm_log_likelihood,
+    spectral_gplvm_optimum,
+)
 
 # Rows are predicted in chunks whose cross-covariance stays near this many entries.
 _CHUNK_ENTRIES = 2**21

@@ -1,5 +1,6 @@
 """scikit-learn kernels as the specification of covariances and their gradients."""
 
+import gplvm.kernels.leaves  # noqa: F401 (it registers the rules of the leaves)
 from gplvm.kernels.covariance import (
     Rule,
     check_kernel,

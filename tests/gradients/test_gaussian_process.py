@@ -14,9 +14,7 @@ from gplvm.gradients import (
     gplvm_log_likelihood,
     gplvm_trace_term,
 )
-from gplvm.gradients.gaussian_process import (
-    spectral_gplvm_log_likelihood,
-)
+from gplvm.gradients.spectral import spectral_gplvm_log_likelihood
 
 sizes = st.tuples(st.integers(2, 12), st.integers(1, 9), st.integers(1, 4))
 positive = st.floats(1e-3, 1e3)
