@@ -2,8 +2,6 @@
 
 import numpy as np
 from scipy.sparse import issparse
-from scipy.spatial.distance import cdist
-from scipy.special import logsumexp
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -14,8 +12,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from gplvm._centred import CentredSparse
-from gplvm._parallel import row_blocks
 from gplvm._projection import laplace_covariance, nearest_rows, project_rows
+from gplvm.gradients.prediction import cloud_log_density, standard_normal
 
 # New rows start from this many of the nearest training rows: the best of them, and
 # the best that lies elsewhere in latent space. More of both find higher densities, but
@@ -210,17 +208,9 @@ class LatentModel(
 
     def _log_density_of_positions(self, X):
         """log p(x) (B,) of the density that `sample` draws positions from."""
-        n_components = self._n_features_out
         if self._latent_prior is not None:
-            squares = np.einsum("bq,bq->b", X, X)
-            return -0.5 * (squares + n_components * np.log(2.0 * np.pi))
-        step = _CLOUD_STEP * self._spread()
-        log_density = np.empty(len(X))
-        for rows in row_blocks(len(X)):
-            squares = cdist(X[rows], self._embedding, "sqeuclidean")
-            log_density[rows] = logsumexp(-0.5 * squares / step**2, axis=1)
-        volume = 0.5 * n_components * np.log(2.0 * np.pi * step**2)
-        return log_density - np.log(len(self._embedding)) - volume
+            return standard_normal(X)[0]
+        return cloud_log_density(X, self._embedding, _CLOUD_STEP * self._spread())
 
     def _spread(self):
         return self._embedding.std(axis=0).max() or 1.0
@@ -266,10 +256,11 @@ class LatentModel(
         return (mapping(parameters, Y) - shift) @ rotation
 
     def _log_posterior(self, X, Y):
-        """log p(y | x) + log p(x) up to a constant, row by row, and its gradient."""
+        """log p(y | x), plus the log prior if any, row by row, and its gradient."""
         value, gradient = self._posterior.log_density(X, Y)
         if self._latent_prior is not None:
-            value, gradient = value - 0.5 * (X**2).sum(axis=1), gradient - X
+            prior, slope = standard_normal(X)
+            value, gradient = value + prior, gradient + slope
         return value, gradient
 
     def _starts(self, Y, neighbors):

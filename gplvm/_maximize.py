@@ -91,7 +91,7 @@ def maximize(
         if latent_prior is not None:
             # Where coordinates stand for positions X = U V, U'U = I: |X| = |V|.
             prior, slope = standard_normal(blocks["embedding"])
-            value += prior
+            value += float(prior.sum())
             gradient["embedding"] = gradient["embedding"] + slope
         if mapping is not None:
             gradient["embedding"] = pull(gradient["embedding"])

@@ -7,6 +7,10 @@ own `W` and `C` of the same form.
 """
 
 import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.special import logsumexp
+
+from gplvm._parallel import row_blocks
 
 LOG_2_PI = np.log(2.0 * np.pi)
 
@@ -76,5 +80,19 @@ def predictive_log_density(k, k_diagonal, Y, W, C, noise_variance):
 
 
 def standard_normal(X):
-    """``log N(X | 0, I)`` over all entries, and its gradient -X."""
-    return float(-0.5 * (X.size * LOG_2_PI + np.vdot(X, X))), -X
+    """``log N(x | 0, I)`` of each row (B,), and its gradient -x (B, q)."""
+    return -0.5 * (X.shape[1] * LOG_2_PI + np.einsum("bq,bq->b", X, X)), -X
+
+
+def cloud_log_density(X, centres, step):
+    """Log density (B,) at the rows of `X` of equal normals around `centres` (N, q).
+
+    ``p(x) = sum_n N(x | c_n, step^2 I) / N``.
+    """
+    n_centres, n_components = centres.shape
+    log_density = np.empty(len(X))
+    for rows in row_blocks(len(X)):
+        squares = cdist(X[rows], centres, "sqeuclidean")
+        log_density[rows] = logsumexp(-0.5 * squares / step**2, axis=1)
+    volume = 0.5 * n_components * (LOG_2_PI + 2.0 * np.log(step))
+    return log_density - np.log(n_centres) - volume
