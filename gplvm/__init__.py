@@ -3,6 +3,7 @@
 from gplvm import datasets, gradients, kernels
 from gplvm._autoencoder import LinearAutoencoder
 from gplvm._gplvm import GPLVM
+from gplvm._persistence import load, save
 from gplvm._swish_classifier import SwishMLPClassifier
 
 __version__ = "0.1.0.dev0"
@@ -14,4 +15,6 @@ __all__ = [
     "datasets",
     "gradients",
     "kernels",
+    "load",
+    "save",
 ]

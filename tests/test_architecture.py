@@ -13,7 +13,7 @@ PACKAGE = Path(gplvm.__file__).parent
 
 # A module may import from the layers before its own, and from its own room.
 LAYERS = [
-    {"_centred", "_compat", "_linalg", "_parallel", "_validation"},
+    {"_centred", "_compat", "_files", "_linalg", "_parallel", "_validation"},
     {"gradients", "kernels"},
     {
         "_latent",
@@ -26,6 +26,7 @@ LAYERS = [
     },
     {"_back_constraints", "_latent_model", "_maximize", "_starts"},
     {"_autoencoder", "_gplvm", "_bayesian_gplvm", "_swish_classifier", "graphs"},
+    {"_persistence"},
     {"plotting"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,257 @@
+"""Models come back from the disk to the bit, and nothing else comes with them."""
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import model_files
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.gaussian_process import kernels as sk
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import gplvm
+from gplvm import GPLVM, LinearAutoencoder, SwishMLPClassifier
+from gplvm.kernels import register_rule
+from gplvm.kernels.covariance import RULES
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X, Y = load_iris(return_X_y=True)
+X, Y = X[::4], Y[::4]
+MISSING = X.copy()
+MISSING[3, 2] = np.nan
+SHORT = {"max_iter": 3, "random_state": 0}
+KERNELS = [
+    sk.ConstantKernel(2.0, "fixed") * sk.RBF(0.5, (1e-3, 1e3)),
+    sk.Matern(1.0, nu=1.5) + sk.WhiteKernel(0.1, "fixed"),
+    sk.Matern([1.0, 2.0], nu=np.inf) * sk.RationalQuadratic(alpha=0.3),
+    sk.DotProduct(1.0) ** 2 + sk.Matern(1.0, nu=2.5),
+]
+MODELS = [
+    GPLVM(**SHORT),
+    GPLVM(kernel="linear"),
+    GPLVM(n_inducing=5, latent_prior="normal", **SHORT),
+    GPLVM(back_constraint="kernel", **SHORT),
+    GPLVM(back_constraint="mlp", **SHORT),
+    GPLVM(init=X[:, :2].copy(), **SHORT),
+    LinearAutoencoder(3, alpha=0.1),
+    LinearAutoencoder(2, activation="swish", max_iter=5),
+    SwishMLPClassifier(5, **SHORT),
+    make_pipeline(StandardScaler(), GPLVM(**SHORT)),
+    make_pipeline(StandardScaler(), SwishMLPClassifier(5, solver="lbfgs", **SHORT)),
+    *(GPLVM(kernel=kernel, **SHORT) for kernel in KERNELS),
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a model.gplvm"
+
+
+def _round_trip(model, path):
+    gplvm.save(model, path)
+    return gplvm.load(path)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: repr(m)[:60])
+def test_a_fitted_model_comes_back_to_the_bit(model, path):
+    model = clone(model).fit(X, Y)
+    again = _round_trip(model, path)
+    rows = X[:5] + 0.1
+    for name in ("transform", "predict_proba", "score_samples"):
+        if hasattr(model, name):
+            expected = getattr(model, name)(rows)
+            np.testing.assert_array_equal(getattr(again, name)(rows), expected)
+    if hasattr(model, "inverse_transform"):
+        latent = model.transform(rows)
+        expected = model.inverse_transform(latent)
+        np.testing.assert_array_equal(again.inverse_transform(latent), expected)
+    if hasattr(model, "log_likelihood"):
+        assert again.log_likelihood() == model.log_likelihood()
+    assert repr(again) == repr(model)
+    assert str(again.get_params()) == str(model.get_params())
+
+
+@pytest.mark.parametrize("n_inducing", [None, 5])
+def test_missing_values_come_back(path, n_inducing):
+    model = GPLVM(n_inducing=n_inducing, **SHORT).fit(MISSING)
+    again = _round_trip(model, path)
+    np.testing.assert_array_equal(again.transform(MISSING), model.transform(MISSING))
+
+
+def test_a_model_of_sparse_rows_comes_back(path):
+    model = GPLVM(kernel="linear").fit(sparse.csr_array(X))
+    again = _round_trip(model, path)
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_type_names_and_labels_come_back(path, dtype):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X.astype(dtype), columns=["a", "é", "c d", "日本"])
+    labels = np.array(["x", "y", "z"], dtype=object)[Y]
+    model = SwishMLPClassifier(4, **SHORT).fit(frame, labels)
+    again = _round_trip(model, path)
+    assert list(again.feature_names_in_) == list(frame.columns)
+    assert list(again.classes_) == ["x", "y", "z"]
+    assert again.transform(frame).dtype == dtype
+
+
+def test_training_goes_on_as_if_nothing_had_happened(path):
+    model = SwishMLPClassifier(5, **SHORT).fit(X, Y)
+    again = _round_trip(model, path)
+    for copy in (model, again):
+        copy.partial_fit(X[::-1], Y[::-1])
+    np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
+
+
+def test_a_random_state_goes_on_where_it_was(path):
+    rng = np.random.RandomState(3)
+    rng.normal(size=5)
+    again = _round_trip(GPLVM(random_state=rng), path)
+    np.testing.assert_array_equal(again.random_state.normal(size=9), rng.normal(size=9))
+
+
+def test_an_unfitted_model_keeps_its_parameters(path):
+    model = GPLVM(3, kernel=KERNELS[2], noise_variance=0.1)
+    assert repr(_round_trip(model, path)) == repr(model)
+
+
+def test_a_registered_kernel_comes_back_where_it_is_registered(path):
+    class Smooth(sk.RBF):
+        pass
+
+    register_rule(Smooth, RULES[sk.RBF])
+    try:
+        model = GPLVM(kernel=Smooth(), **SHORT).fit(X)
+        assert type(_round_trip(model, path).kernel_) is Smooth
+    finally:
+        del RULES[Smooth]
+    with pytest.raises(ValueError, match="Smooth is unknown here"):
+        gplvm.load(path)
+
+
+def test_other_classes_are_refused_before_anything_is_written(path):
+    with pytest.raises(TypeError, match="PCA cannot be saved"):
+        gplvm.save(PCA(), path)
+    with pytest.raises(TypeError, match="PCA, which cannot be saved"):
+        gplvm.save(make_pipeline(PCA(), GPLVM()), path)
+    assert not path.exists()
+
+
+def test_a_file_of_the_future_is_refused(path):
+    gplvm.save(GPLVM(), path)
+    data = bytearray(path.read_bytes())
+    data[8] += 1
+    path.write_bytes(data[:-32] + hashlib.sha256(data[:-32]).digest())
+    with pytest.raises(ValueError, match=r"has format 2, and this version .* format 1"):
+        gplvm.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04" * 50, b"\x80\x04pickle" * 20])
+def test_foreign_files_are_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is no gplvm file"):
+        gplvm.load(path)
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(OSError):
+        gplvm.load(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        gplvm.load(tmp_path / "nothing")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="no regular file"):
+        gplvm.load(pipe)
+
+
+def test_arrays_larger_than_the_file_are_refused_before_memory_is_taken(path):
+    gplvm.save(LinearAutoencoder().fit(X), path)
+    data = path.read_bytes()
+    length = int.from_bytes(data[12:20], "little")
+    header = json.loads(data[20 : 20 + length])
+    header["arrays"][0][1] = [2**40, 8]
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * ((length - len(text)) % 64)
+    made = data[:12] + len(text).to_bytes(8, "little") + text + data[20 + length : -32]
+    path.write_bytes(made + hashlib.sha256(made).digest())
+    with pytest.raises(ValueError, match="its length and its header disagree"):
+        gplvm.load(path)
+
+
+def test_damaged_and_forged_files_are_refused_or_work(tmp_path):
+    counts = model_files.run(300, seed=7, folder=tmp_path)
+    assert counts.pop(("damaged", "refused")) == 150
+    assert all(how == "forged" for how, _ in counts)
+
+
+def test_a_full_disk_leaves_the_old_file(path):
+    gplvm.save(LinearAutoencoder().fit(X), path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    large = GPLVM(kernel="linear").fit(np.random.default_rng(0).normal(size=(500, 9)))
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        with pytest.raises(OSError):
+            gplvm.save(large, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, previous)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+_SAVE_FOREVER = """
+import sys
+import gplvm
+models = [gplvm.load(sys.argv[1]), gplvm.LinearAutoencoder()]
+print("ready", flush=True)
+while True:
+    for model in models:
+        gplvm.save(model, sys.argv[1])
+"""
+
+
+def test_a_killed_process_leaves_a_whole_file(path):
+    gplvm.save(GPLVM(**SHORT).fit(X), path)
+    for seconds in (0.0, 0.003, 0.011):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SAVE_FOREVER, str(path)], stdout=subprocess.PIPE
+        )
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+        gplvm.load(path)
+
+
+def test_a_link_stays_a_link_and_permissions_stay(tmp_path):
+    target, link = tmp_path / "target.gplvm", tmp_path / "link.gplvm"
+    gplvm.save(GPLVM(), target)
+    target.chmod(0o640)
+    link.symlink_to(target)
+    gplvm.save(LinearAutoencoder(), link)
+    assert link.is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert type(gplvm.load(target)) is LinearAutoencoder
+
+
+def test_a_folder_that_is_not_there_or_a_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        gplvm.save(GPLVM(), tmp_path / "nowhere" / "model.gplvm")
+    with pytest.raises(IsADirectoryError):
+        gplvm.save(GPLVM(), tmp_path)
+    assert list(Path(tmp_path).iterdir()) == []
