@@ -63,3 +63,32 @@ def add_max_iter(parser, default):
         metavar="N",
         help=f"at most so many iterations of each fit (default: {default})",
     )
+
+
+def add_standardize(parser):
+    """--standardize."""
+    parser.add_argument(
+        "--standardize",
+        action="store_true",
+        help="bring every column to mean 0 and variance 1 first",
+    )
+
+
+def add_image_size(parser):
+    """--image-size."""
+    parser.add_argument(
+        "--image-size",
+        type=whole_number(4, 512),
+        metavar="N",
+        help="resize the images of a folder to N x N pixels",
+    )
+
+
+def add_labels(parser, use):
+    """--labels."""
+    parser.add_argument(
+        "--labels",
+        metavar="COLUMN",
+        help="the column (CSV; its number where there is no header) or array (NPZ) "
+        f"that labels the rows; {use}",
+    )

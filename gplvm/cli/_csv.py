@@ -11,7 +11,7 @@ _DELIMITERS = ("\t", ";", ",")  # a comma last: it may be a decimal comma
 _MISSING = {"", "nan", "na", "n/a", "null"}
 
 
-def read_csv(path, labels=None):
+def read_csv(path, labels=None, content=None):
     """Read the numeric columns of a delimited text file.
 
     Parameters
@@ -22,6 +22,9 @@ def read_csv(path, labels=None):
 
     labels : str, default=None
         The column of labels, by its name; without a header, by its number.
+
+    content : bytes, default=None
+        What the file holds, if it is no file; `path` is then a name for it.
 
     Returns
     -------
@@ -45,7 +48,7 @@ def read_csv(path, labels=None):
     UserError
         If the file is not such a table; the message names the line.
     """
-    rows = _rows(path)
+    rows = _rows(path, path.read_bytes() if content is None else content)
     values, is_text = _parse(rows)
     names = _header(rows, is_text)
     if names is None:
@@ -97,9 +100,9 @@ def read_csv(path, labels=None):
     )
 
 
-def _rows(path):
+def _rows(path, content):
     """Every row that is not blank, as (line number, fields), all of one width."""
-    text = _text(path)
+    text = _text(path, content)
     delimiter = _delimiter(text)
     spaces = delimiter == " "
     if spaces:  # those around a line delimit nothing
@@ -129,8 +132,7 @@ def _count(fields):
     return f"{len(fields)} field{'s' if len(fields) != 1 else ''}"
 
 
-def _text(path):
-    content = path.read_bytes()
+def _text(path, content):
     utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         text = content.decode("utf-16" if utf16 else "utf-8-sig")

@@ -1,7 +1,6 @@
 """`gplvm embed`: a table, an array or a folder of images, embedded and drawn."""
 
 import argparse
-import csv
 import sys
 
 import numpy as np
@@ -9,12 +8,16 @@ import numpy as np
 from gplvm.cli._arguments import (
     add_command,
     add_force,
+    add_image_size,
+    add_labels,
     add_max_iter,
     add_seed,
+    add_standardize,
     whole_number,
 )
 from gplvm.cli._errors import UserError
 from gplvm.cli._inputs import read_input
+from gplvm.cli._models import write_model, write_table
 from gplvm.cli._output import OutputFolder
 from gplvm.cli._progress import Progress
 
@@ -24,10 +27,10 @@ _EXAMPLES = """\
   gplvm embed images --image-size 32 --kernel matern52 --output embedded
   gplvm embed large.npy --inducing 200 --output embedded
 
-It writes embedding.csv, latent.png and, of images, reconstructions.png. A table may
-have a header or none; columns of text are left out, and an empty field is a missing
-value, which both GP-LVMs accept. An NPZ file holds the rows as X, data or images (or
-as its only table) and labels as y or target.
+It writes embedding.csv, latent.png, model.gplvm (for gplvm transform) and, of images,
+reconstructions.png. A table may have a header or none; columns of text are left out,
+and an empty field is a missing value, which both GP-LVMs accept. An NPZ file holds the
+rows as X, data or images (or as its only table) and labels as y or target.
 """
 _MODELS = {
     "gplvm": "GP-LVM",
@@ -81,23 +84,9 @@ def add_to(commands):
         metavar="N",
         help="dimensions of the embedding (default: 2)",
     )
-    parser.add_argument(
-        "--standardize",
-        action="store_true",
-        help="bring every column to mean 0 and variance 1 first",
-    )
-    parser.add_argument(
-        "--labels",
-        metavar="COLUMN",
-        help="the column (CSV; its number where there is no header) or array (NPZ) "
-        "that labels the rows; it colours the picture and is not embedded",
-    )
-    parser.add_argument(
-        "--image-size",
-        type=whole_number(4, 512),
-        metavar="N",
-        help="resize the images of a folder to N x N pixels",
-    )
+    add_standardize(parser)
+    add_labels(parser, "it colours the picture and is not embedded")
+    add_image_size(parser)
     add_max_iter(parser, "the model's own")
     add_seed(parser)
     add_force(parser)
@@ -134,13 +123,15 @@ def run(arguments):
             if not arguments.standardize:
                 _note_scales(found)
             step.rename(f"Fitting {rows} x {columns}")
-            model, data = _fit(found, arguments, step)
+            model, data, whole = _fit(found, arguments, step)
         for note in found.notes:
             print(f"gplvm embed: note: {note}", file=sys.stderr)
         with progress.step("Writing"):
             embedding = _embedding(model, data)
-            _write_table(folder / "embedding.csv", model, embedding, found)
+            with open(folder / "embedding.csv", "wb") as stream:
+                write_table(stream, model.get_feature_names_out(), embedding, found)
             _write_pictures(folder, model, data, embedding, found, arguments.model)
+            write_model(folder / "model.gplvm", whole, found)
     for note in progress.notes:
         print(f"gplvm embed: note: {note}", file=sys.stderr)
     details = f"{model.n_iter_} iterations"
@@ -214,15 +205,17 @@ def _note_scales(found):
 
 
 def _fit(found, arguments, step):
-    """The fitted model and the data that it was fitted to."""
+    """The fitted model, the data that it was fitted to, and the whole pipeline."""
+    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     model = step.watch(_model(arguments))
     try:
-        data = found.data
-        if arguments.standardize:
-            data = StandardScaler().fit_transform(data)
-        return model.fit(data), data
+        if not arguments.standardize:
+            return model.fit(found.data), found.data, model
+        scaler = StandardScaler()
+        data = scaler.fit_transform(found.data)
+        return model.fit(data), data, make_pipeline(scaler, model)
     except ValueError as error:
         infinite = np.isinf(found.data)
         if not infinite.any():
@@ -262,20 +255,6 @@ def _embedding(model, data):
     if hasattr(model, "embedding_"):
         return model.embedding_
     return model.transform(data)
-
-
-def _write_table(path, model, embedding, found):
-    columns = list(model.get_feature_names_out())
-    extra = []
-    for name, values in (("label", found.labels), ("filename", found.filenames)):
-        if values is not None:
-            columns.append(name)
-            extra.append(values)
-    with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        for row, *rest in zip(embedding, *extra, strict=True):
-            writer.writerow([*(repr(float(value)) for value in row), *rest])
 
 
 def _write_pictures(folder, model, data, embedding, found, name):

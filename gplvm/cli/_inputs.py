@@ -1,5 +1,6 @@
-"""What `gplvm embed` reads: CSV, NPY, NPZ, and folders of images."""
+"""What the commands read: CSV, NPY, NPZ, and folders of images."""
 
+import sys
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ class Input:
         (height, width) or (height, width, 3) of each row, if rows are images.
 
     feature_names, lines : list or None
-        The names of the columns and the line of each row, of a text file.
+        The names of the columns, or their numbers where there is no header, and the
+        line of each row, of a text file.
 
     notes : list of str
         What was left out, for the user to know.
@@ -47,6 +49,14 @@ class Input:
     feature_names: list | None = None
     lines: list | None = None
     notes: list = field(default_factory=list)
+
+    def rows(self, which):
+        """Labels and file names of some of the rows, without the data."""
+        labels, filenames = (
+            None if known is None else known[which]
+            for known in (self.labels, self.filenames)
+        )
+        return Input(self.source, self.data[:0], labels, filenames)
 
     def first(self, where):
         """The place of the first True of a mask of the data's shape, in words."""
@@ -78,7 +88,8 @@ def read_input(path, *, labels=None, image_size=None):
     Parameters
     ----------
     path : path-like
-        A CSV, NPY or NPZ file, or a folder with one folder of images per class.
+        A CSV, NPY or NPZ file, or a folder with one folder of images per class; ``-``
+        is a CSV file from standard input.
 
     labels : str, default=None
         The column (CSV) or array (NPZ) of labels.
@@ -96,6 +107,8 @@ def read_input(path, *, labels=None, image_size=None):
     UserError
         With one line that says what is wrong where.
     """
+    if str(path) == "-":
+        return _read_text("standard input", labels, sys.stdin.buffer.read())
     place = Path(path)
     kind = place.suffix.lower()
     if not place.exists():
@@ -110,10 +123,7 @@ def read_input(path, *, labels=None, image_size=None):
         raise UserError(f"--image-size is for folders of images; {path} is a file")
     try:
         if kind in _TEXT:
-            data, names, found, lines, notes = read_csv(place, labels)
-            return Input(
-                str(path), data, found, feature_names=names, lines=lines, notes=notes
-            )
+            return _read_text(place, labels)
         if kind == ".npy":
             if labels is not None:
                 raise UserError("--labels needs a CSV or NPZ file; an NPY has no names")
@@ -123,6 +133,11 @@ def read_input(path, *, labels=None, image_size=None):
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
     raise UserError(f"{path}: unknown kind of file; expected {_KINDS}")
+
+
+def _read_text(path, labels, content=None):
+    data, names, found, lines, notes = read_csv(path, labels, content)
+    return Input(str(path), data, found, feature_names=names, lines=lines, notes=notes)
 
 
 def _read_array(name, stream):

@@ -7,7 +7,7 @@ import os
 import sys
 
 from gplvm import __version__
-from gplvm.cli import _creatures, _demo, _embed
+from gplvm.cli import _apply, _classify, _creatures, _demo, _embed
 from gplvm.cli._errors import Interrupted, UserError, stopped_by_ctrl_c
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -18,6 +18,9 @@ examples:
   gplvm creatures images           2000 images of seven species, as PNG files
   gplvm embed table.csv --labels species --output embedded
   gplvm embed images --model linear --output embedded
+  gplvm transform embedded/model.gplvm new.csv
+  gplvm classify images --output classified
+  gplvm predict classified/model.gplvm new-images
 
 gplvm COMMAND --help has the options of each.
 """
@@ -39,7 +42,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=f"gplvm {__version__}")
     commands = parser.add_subparsers(title="commands", dest="COMMAND", required=True)
-    for command in (_demo, _creatures, _embed):
+    for command in (_demo, _creatures, _embed, _classify, _apply):
         command.add_to(commands)
     return parser
 
