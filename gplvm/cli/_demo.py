@@ -106,9 +106,25 @@ def _tell(arguments):
         with progress.step("Writing the report") as step:
             results["seconds"] = round(time.perf_counter() - start, 1)
             _write_json(folder / "results.json", results)
-            write_report(folder / "report.html", results, folder)
+            plane = _interactive_plane(parts, embeddings)
+            write_report(folder / "report.html", results, folder, plane)
             step.remark = f"{results['seconds']:.0f} s in all"
     _summary(arguments.output, results)
+
+
+def _interactive_plane(parts, embeddings):
+    """The plane of the RBF GP-LVM, to move over."""
+    from gplvm.cli._plane import interactive_plane
+    from gplvm.plotting._style import class_styles
+
+    (rbf,) = [fit for fit in embeddings if fit.numbers["name"] == "RBF GP-LVM"]
+    return interactive_plane(
+        rbf.model.embedding_,
+        parts.images[parts.embedded],
+        parts.target[parts.embedded],
+        parts.target_names,
+        [style.color for style in class_styles(parts.target_names)],
+    )
 
 
 def _creatures(folder, arguments, progress):

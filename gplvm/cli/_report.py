@@ -3,6 +3,7 @@
 import base64
 from html import escape
 
+from gplvm.cli import _plane
 from gplvm.cli._pictures import PICTURES
 
 _STYLE = """
@@ -60,7 +61,7 @@ _EMBEDDING_COLUMNS = [
 ]
 
 
-def write_report(path, results, folder):
+def write_report(path, results, folder, plane):
     """Write the report.
 
     Parameters
@@ -73,21 +74,24 @@ def write_report(path, results, folder):
 
     folder : Path
         Where the pictures are.
+
+    plane : str
+        The interactive latent plane, from `interactive_plane`.
     """
     pictures = {
         name: base64.b64encode((folder / file).read_bytes()).decode("ascii")
         for name, file in PICTURES.items()
     }
-    path.write_text(_page(results, pictures), encoding="utf-8")
+    path.write_text(_page(results, pictures, plane), encoding="utf-8")
 
 
-def _page(results, pictures):
+def _page(results, pictures, plane):
     body = "\n".join(
         [
             *_opening(results),
             *_images(results, pictures),
             *_classifiers(results, pictures),
-            *_embeddings(results, pictures),
+            *_embeddings(results, pictures, plane),
             *_weaknesses(results),
             *_run(results),
         ]
@@ -98,7 +102,7 @@ def _page(results, pictures):
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>gplvm demo: creatures, classified and embedded</title>
-<style>{_STYLE}</style>
+<style>{_STYLE}{_plane.STYLE}</style>
 </head>
 <body>
 {body}
@@ -170,7 +174,7 @@ def _classifiers(results, pictures):
     ]
 
 
-def _embeddings(results, pictures):
+def _embeddings(results, pictures, plane):
     images = results["images"]
     return [
         "<h2>Two dimensions</h2>",
@@ -212,6 +216,12 @@ def _embeddings(results, pictures):
             "model predicts there: where it is dark, no image is near and the model "
             "knows little. Follow the small images: neighbours should look alike.",
         ),
+        _paragraph(
+            "The same plane to move over: the image that belongs to the nearest point "
+            "is shown beside it. A species' name shows that species alone; on the "
+            "keyboard, the arrow keys go from image to image."
+        ),
+        plane,
         _figure(
             pictures["reconstructions"],
             "Held-out images and their reconstructions",

@@ -1,6 +1,12 @@
 """`gplvm demo`: a small story, with every file, and numbers that agree."""
 
+import base64
+import html
+import io
 import json
+import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -91,13 +97,82 @@ def test_every_file_is_there(story):
 
 def test_the_report_needs_nothing_else(story, page):
     text = (story / "report.html").read_text(encoding="utf-8")
-    assert "http:" not in text and "https:" not in text and "url(" not in text
-    assert "<script" not in text and "<link" not in text
+    assert "http:" not in text and "https:" not in text and "<link" not in text
+    assert "src=" not in re.sub(r'src="data:', "", text)
     assert len(page.images) == len(PICTURES)
     assert all(link.startswith("data:image/png;base64,") for link in page.links)
     assert all(image["alt"] for image in page.images)
     assert not page.open and page.headings[0] == "Creatures, classified and embedded"
     assert 'name="viewport"' in text and "prefers-color-scheme: dark" in text
+
+
+@pytest.fixture(scope="module")
+def plane(story):
+    """The data of the interactive plane."""
+    text = (story / "report.html").read_text(encoding="utf-8")
+    (data,) = re.findall(r'<script type="application/json">(.*?)</script>', text)
+    return json.loads(data)
+
+
+def test_the_plane_has_the_images_and_the_species(story, plane):
+    assert len(plane["points"]) == 105
+    loaded = load_image_folder(story / "creatures")
+    assert plane["names"] == list(loaded.target_names)
+    counts = np.bincount([kind for _, _, kind in plane["points"]])
+    assert counts.sum() == 105 and counts.min() > 0
+    head, _, encoded = plane["mosaic"].partition(",")
+    assert head == "data:image/png;base64"
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
+        mosaic = np.asarray(picture)
+    columns = plane["columns"]
+    known = {image.tobytes() for image in np.round(255 * loaded.images).astype("u1")}
+    species = {
+        image.tobytes(): kind
+        for image, kind in zip(
+            np.round(255 * loaded.images).astype("u1"), loaded.target, strict=True
+        )
+    }
+    for index, (_, _, kind) in enumerate(plane["points"]):
+        row, column = divmod(index, columns)
+        cell = mosaic[16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
+        assert cell.tobytes() in known
+        assert species[cell.tobytes()] == kind
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_the_plane_works_in_a_browser(story, plane, tmp_path):
+    # A script of the test's own moves the pointer to the middle of some points.
+    moves = """<script>
+    const svg = document.querySelector(".plane svg"), told = [];
+    for (const dot of [...svg.querySelectorAll("circle:not(.ring)")].slice(0, 40)) {
+      const r = dot.getBoundingClientRect();
+      svg.dispatchEvent(new PointerEvent("pointermove", {
+        clientX: r.x + r.width / 2, clientY: r.y + r.height / 2 }));
+      told.push(document.querySelector(".plane .name").textContent);
+    }
+    document.querySelector(".plane button").click();
+    told.push(svg.querySelectorAll(".dim").length);
+    document.body.dataset.told = JSON.stringify(told);
+    </script>"""
+    text = (story / "report.html").read_text(encoding="utf-8")
+    page = tmp_path / "page.html"
+    page.write_text(text.replace("</body>", f"{moves}</body>"), encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    (told,) = re.findall(r'<body data-told="(.*?)">', done.stdout)
+    *names, dimmed = json.loads(html.unescape(told))
+    points = plane["points"]
+    for name, (x, y, _) in zip(names, points[:40], strict=True):
+        # The nearest point may be another one at the same place, to a tenth.
+        species, _, index = name.partition(", image ")
+        x_shown, y_shown, kind = points[int(index) - 1]
+        assert (x_shown - x) ** 2 + (y_shown - y) ** 2 < 1.0
+        assert plane["names"][kind] == species
+    assert dimmed == sum(kind != 0 for _, _, kind in points)
 
 
 def test_the_tables_show_the_numbers_of_the_run(results, page):
