@@ -4,40 +4,39 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from scipy import linalg
-from scipy.sparse import issparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 
-from gplvm._compat import Interval, StrOptions, _fit_context
-from gplvm._optimize import FitMonitor, minimize_lbfgs
-from gplvm._validation import refuse_nan
-from gplvm.gradients.autoencoder import (
-    ACTIVATIONS,
-    autoencoder_loss,
-    centred_gram,
-    gram_autoencoder_loss,
-    principal_axes,
-    row_space,
-    scale_to_axes,
-    shrink_axes,
-    subspace_autoencoder_loss,
+from gplvm._autoencoder_solvers import (
+    LinearProblem,
+    NonlinearProblem,
+    Settings,
+    encode,
+    linear_optimum,
+    reconstruction_loss,
 )
+from gplvm._centred import column_means
+from gplvm._compat import Interval, StrOptions, _fit_context
+from gplvm._moments import running_moments
+from gplvm._optimize import FitMonitor
+from gplvm._validation import refuse_nan
+from gplvm.gradients.autoencoder import ACTIVATIONS
 
-# Rows that are decoded at a time by `score`.
-_CHUNK = 1024
 
-# Up to this many coordinates an iteration takes about a millisecond, in which several
-# BLAS threads cost more than they bring: 100 times more where the cores are busy.
-_ONE_THREAD = 2000
+def _learns_in_batches(estimator):
+    if estimator.activation == "identity" or estimator.solver == "adam":
+        return True
+    raise AttributeError(
+        "partial_fit needs activation='identity' or solver='adam', got "
+        f"activation={estimator.activation!r} and solver={estimator.solver!r}."
+    )
 
 
 class LinearAutoencoder(
@@ -46,7 +45,7 @@ class LinearAutoencoder(
     TransformerMixin,
     BaseEstimator,
 ):
-    """Autoencoder with one hidden layer and tied weights, trained by L-BFGS.
+    """Autoencoder with one hidden layer and tied weights.
 
     The weights `W` minimise the reconstruction error
     ``||f(f(X W') W) - X||^2 / (2 n_samples) + alpha ||W||^2 / 2`` of the data `X`.
@@ -55,9 +54,8 @@ class LinearAutoencoder(
     fit ends at the result of :class:`sklearn.decomposition.PCA`. Its rows are returned
     as orthonormal principal axes, with PCA's signs.
 
-    Training works on the Gram matrix of the data, or on that of their coordinates in
-    the space of the rows where there are more features than samples, so an iteration
-    costs ``O(min(n_samples, n_features)^2 n_components)``.
+    Data that do not fit in memory are learnt in batches by `partial_fit`, or read from
+    a memory-mapped array, which is not copied. Sparse data are never filled.
 
     Parameters
     ----------
@@ -68,31 +66,41 @@ class LinearAutoencoder(
             default="identity"
         The function `f` of both layers. Whatever differs from the identity fixes the
         range of what can be reconstructed, such as 0 to 1 for ``"logistic"``; the
-        data are then taken as they are, without centring, an iteration passes over
-        them, and the minimum found depends on the start.
+        data are then taken as they are, without centring, and the minimum found
+        depends on the start.
 
-    solver : {"lbfgs", "eigen"}, default="lbfgs"
-        ``"lbfgs"`` descends from a random start. ``"eigen"`` computes the optimum of
-        the identity from an eigendecomposition.
+    solver : {"lbfgs", "adam", "eigen"}, default="lbfgs"
+        ``"lbfgs"`` descends from a random start, with all the rows. ``"adam"`` takes
+        steps over shuffled mini-batches [2]_, halved while the loss does not fall, and
+        ends near the optimum of the identity, not at it. ``"eigen"`` computes that
+        optimum by an eigendecomposition: of large or sparse data the fastest.
 
     alpha : float, default=0.0
         Weight of the penalty on `W`. With the identity, it shrinks the axis of
         variance ``v`` by ``sqrt(1 - alpha / (2 v))``, to zero where that is not real.
 
+    batch_size : int or "auto", default="auto"
+        Rows in a mini-batch of ``"adam"``; more than there are means all. "auto" is a
+        sixteenth of the rows, but at least 10 and at most 200.
+
+    learning_rate_init : float, default=1e-3
+        The first step size of ``"adam"``.
+
     max_iter : int, default=1000
-        The number of L-BFGS iterations at most.
+        The number of L-BFGS iterations, or of epochs of ``"adam"``, at most.
 
     tol : float, default=None
         L-BFGS has converged when an iteration lowers the loss by less than this
-        fraction of the data's mean square, averaged over five iterations. None
-        means 1e-14 for the identity, for which some tens of iterations reach the
-        precision of the machine, and 1e-8 for the others.
+        fraction of the data's mean square, averaged over five iterations; Adam when
+        ten epochs in a row do not lower it by as much. None means 1e-14 for L-BFGS
+        with the identity, for which some tens of iterations reach the precision of the
+        machine, 1e-8 for the other activations, and 1e-5 for Adam.
 
     warm_start : bool, default=False
         Whether to start from the weights of the previous fit instead of random ones.
 
     random_state : int, RandomState instance or None, default=None
-        Determines the random start.
+        Determines the random start and the shuffling of the rows.
 
     verbose : int, default=0
         Print the loss every ten iterations, or every iteration if above 1.
@@ -109,14 +117,20 @@ class LinearAutoencoder(
 
     loss_ : float
         The mean over rows of half the squared reconstruction error, plus the penalty.
-        With the identity it is exact to rounding of the data's mean square.
+        With the identity it is exact to rounding of the data's mean square. After
+        `partial_fit`, that of all the rows so far (with the identity; above 1000
+        features from above), or that of the batch.
 
     loss_curve_ : list of float
-        The loss after each iteration. With the identity the penalty, whose effect is
-        computed at the end in closed form, is not in it.
+        The loss after each iteration, or during each epoch of ``"adam"``. For L-BFGS
+        with the identity the penalty, whose effect is computed at the end in closed
+        form, is not in it. `partial_fit` continues it.
 
     n_iter_ : int
-        Number of iterations.
+        Number of iterations, epochs, or calls of `partial_fit`.
+
+    n_samples_seen_ : int
+        Rows of the last fit and the calls of `partial_fit` since.
 
     n_features_in_ : int
         Number of features seen during fit.
@@ -128,13 +142,14 @@ class LinearAutoencoder(
     ------
     ValueError
         If `X` contains NaN; :class:`GPLVM` accepts missing values. By `fit`, if there
-        are fewer samples or features than components, if ``solver="eigen"`` or sparse
-        data meet another activation than the identity, or if the previous weights have
-        another shape with ``warm_start=True``.
+        are fewer samples or features than components, if ``solver="eigen"`` meets
+        another activation than the identity, if the previous weights have another
+        shape with ``warm_start=True``, or if Adam diverges.
 
     See Also
     --------
     sklearn.decomposition.PCA : The same subspace by singular value decomposition.
+    sklearn.decomposition.IncrementalPCA : It in batches, approximately.
     gplvm.gradients.autoencoder_loss : The loss and its gradient.
 
     Notes
@@ -144,14 +159,18 @@ class LinearAutoencoder(
     rows of `W`, which has the same minima, and rescales these rows to the standard
     deviations along them after 5, 15, 35, ... iterations.
 
-    Sparse data are accepted with the identity and not made dense, unless they have
-    more features than samples.
+    It works on the second moments of the data in the cheapest form: as a matrix of
+    ``min(n_samples, n_features)`` rows, or, where that has thousands of them or the
+    data are sparse enough, as products with the data. An eigendecomposition of the
+    latter is by ARPACK. Ctrl-C leaves the best weights so far.
 
     References
     ----------
     .. [1] Baldi, P., & Hornik, K. (1989). Neural networks and principal component
            analysis: Learning from examples without local minima. Neural Networks,
            2(1), 53-58.
+    .. [2] Kingma, D. P., & Ba, J. (2015). Adam: a method for stochastic
+           optimization. International Conference on Learning Representations.
 
     Examples
     --------
@@ -171,8 +190,13 @@ class LinearAutoencoder(
     _parameter_constraints: ClassVar = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "solver": [StrOptions({"lbfgs", "eigen"})],
+        "solver": [StrOptions({"lbfgs", "adam", "eigen"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "warm_start": ["boolean"],
@@ -187,6 +211,8 @@ class LinearAutoencoder(
         activation="identity",
         solver="lbfgs",
         alpha=0.0,
+        batch_size="auto",
+        learning_rate_init=1e-3,
         max_iter=1000,
         tol=None,
         warm_start=False,
@@ -197,6 +223,8 @@ class LinearAutoencoder(
         self.activation = activation
         self.solver = solver
         self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
@@ -224,7 +252,7 @@ class LinearAutoencoder(
         if not linear and self.solver == "eigen":
             raise ValueError(
                 "solver='eigen' needs activation='identity', got "
-                f"activation={self.activation!r}; use solver='lbfgs'."
+                f"activation={self.activation!r}; use solver='lbfgs' or 'adam'."
             )
         X = self._validate(X, reset=True)
         n_samples, n_features = X.shape
@@ -236,19 +264,89 @@ class LinearAutoencoder(
             )
         previous = self._previous_components(n_features)
         monitor = FitMonitor(
-            self, X, y, max_iter=self.max_iter if self.solver == "lbfgs" else 1
+            self, X, y, max_iter=1 if self.solver == "eigen" else self.max_iter
         )
+        mean = column_means(X) if linear else np.zeros(n_features)
+        self._random_state = check_random_state(self.random_state)
+        settings = Settings.of(self, n_samples, self._random_state)
+
+        def report(loss, weights):
+            return monitor.iteration(
+                loss, lambda: self._attributes(weights(), mean, X.dtype)
+            )
+
         if linear:
-            mean = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
-            fitted = self._fit_linear(X, mean, previous, monitor)
+            problem = LinearProblem(X, mean, settings, report)
         else:
-            mean = np.zeros(n_features)
-            fitted = self._fit_nonlinear(X, previous, monitor)
-        W, self.loss_, self.loss_curve_ = fitted
-        self.n_iter_ = len(self.loss_curve_)
-        for name, value in self._attributes(W, mean, X.dtype).items():
-            setattr(self, name, value)
+            problem = NonlinearProblem(X, self.activation, settings, report)
+        fitted = getattr(problem, self.solver)(previous)
+        self._set(fitted, mean, X.dtype)
+        self._moments = self._optimizer = None
+        self._total, self._variances = fitted.total, fitted.variances
+        self.loss_curve_, self.n_iter_ = fitted.curve, len(fitted.curve)
+        self.n_samples_seen_ = n_samples
         monitor.close()
+        return self
+
+    @available_if(_learns_in_batches)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Learn from one more batch of rows.
+
+        With the identity, mean and second moments of all the rows so far are kept and
+        the weights are their optimum, whatever the `solver`: after all the batches
+        those of a `fit` to all the rows, up to 1000 features. A call costs up to
+        ``O(n_samples * n_features^2 + n_features^3)``: take batches of at least
+        `n_features` rows. Above 1000 features ``n_components + max(n_components, 10)``
+        axes are kept instead, and the weights are approximate. After a `fit`, its axes
+        and its loss are all that is known of its rows.
+
+        With another activation, one epoch of Adam over the batch; the optimizer's
+        moments are kept from call to call.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, of which nothing is kept as it is.
+
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : LinearAutoencoder
+            The estimator after the batch.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer features than components, or `n_components` is not that
+            of the calls before.
+
+        AttributeError
+            If `activation` is not the identity and `solver` not ``"adam"``.
+        """
+        fresh = not hasattr(self, "components_")
+        X = self._validate(X, reset=fresh)
+        if fresh:
+            if self.n_components > X.shape[1]:
+                raise ValueError(
+                    f"n_components={self.n_components} must not exceed "
+                    f"n_features={X.shape[1]}."
+                )
+            self._random_state = check_random_state(self.random_state)
+            self._moments = self._optimizer = None
+            self.loss_curve_, self.n_iter_, self.n_samples_seen_ = [], 0, 0
+        elif self.n_components != len(self.components_):
+            raise ValueError(
+                f"n_components={self.n_components} differs from the "
+                f"{len(self.components_)} of the calls before; use fit to start anew."
+            )
+        linear = self.activation == "identity"
+        curve = self._update_moments(X) if linear else self._one_epoch(X)
+        self.loss_curve_ = self.loss_curve_ + curve
+        self.n_iter_ += len(curve)
+        self.n_samples_seen_ += X.shape[0]
         return self
 
     def transform(self, X):
@@ -266,11 +364,7 @@ class LinearAutoencoder(
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        if issparse(X):
-            code = safe_sparse_dot(X, self.components_.T, dense_output=True)
-            return code - self.mean_ @ self.components_.T
-        f, _ = ACTIVATIONS[self.activation]
-        return f((X - self.mean_) @ self.components_.T)
+        return encode(self.components_, X, self.mean_, self.activation)
 
     def inverse_transform(self, X):
         """Decode: ``f(Z W) + mean_``.
@@ -316,15 +410,13 @@ class LinearAutoencoder(
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        X = X.tocsr() if issparse(X) else X
-        total = 0.0
-        for rows in gen_batches(X.shape[0], _CHUNK):
-            chunk = X[rows].toarray() if issparse(X) else X[rows]
-            chunk = chunk.astype(np.float64, copy=False) - self.mean_
-            total += 2.0 * autoencoder_loss(
-                self.components_, chunk, activation=self.activation
-            )
-        return -float(total / (X.shape[0] * X.shape[1]))
+        total = reconstruction_loss(
+            self.components_.astype(np.float64),
+            X,
+            self.mean_.astype(np.float64),
+            self.activation,
+        )
+        return -2.0 * float(total) / (X.shape[0] * X.shape[1])
 
     @property
     def _n_features_out(self):
@@ -332,7 +424,7 @@ class LinearAutoencoder(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self.activation == "identity"
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -340,7 +432,7 @@ class LinearAutoencoder(
         X = validate_data(
             self,
             X,
-            accept_sparse=("csr", "csc") if self.activation == "identity" else False,
+            accept_sparse="csr",
             dtype=[np.float64, np.float32],
             ensure_all_finite="allow-nan",
             reset=reset,
@@ -367,114 +459,40 @@ class LinearAutoencoder(
             "mean_": mean.astype(dtype, copy=False),
         }
 
-    def _start(self, previous, n_columns):
-        """Random weights, or the previous ones with random rows for those of zeros."""
-        rng = check_random_state(self.random_state)
-        W = rng.standard_normal((self.n_components, n_columns)) / np.sqrt(n_columns)
-        if previous is not None:
-            alive = previous.any(axis=1)
-            W[alive] = previous[alive]
-        return W
+    def _set(self, fitted, mean, dtype):
+        for name, value in self._attributes(fitted.W, mean, dtype).items():
+            setattr(self, name, value)
+        self.loss_ = fitted.loss
 
-    def _fit_linear(self, X, mean, previous, monitor):
-        n_samples, n_features = X.shape
-        if n_features > n_samples:
-            centred = (X.toarray() if issparse(X) else X) - mean
-            S, basis = row_space(centred)
-        else:
-            S, basis = centred_gram(X, mean), None
-        total = np.trace(S) or 1.0
-        S /= total
-        alpha = self.alpha * n_samples / total
-
-        def loss_per_row(value):
-            return float(max(value, 0.0) * total / n_samples)
-
-        def weights(axes, variances):
-            on_data = axes if basis is None else axes @ basis
-            return shrink_axes(on_data, variances, alpha)
-
-        if self.solver == "eigen":
-            last = len(S) - 1
-            variances, vectors = linalg.eigh(
-                S, subset_by_index=[last - self.n_components + 1, last]
-            )
-            axes, variances = vectors[:, ::-1].T, variances[::-1]
-            curve = []
-        else:
-            if previous is not None and basis is not None:
-                previous = previous @ basis.T
-            threads = 1 if len(S) <= _ONE_THREAD else None
-            with threadpool_limits(threads, user_api="blas"):
-                V, curve = self._descend(
-                    lambda V: subspace_autoencoder_loss(V, S, eval_gradient=True),
-                    self._start(previous, len(S)),
-                    tol=1e-14 if self.tol is None else self.tol,
-                    renew=lambda V: scale_to_axes(V, S),
-                    report=lambda V, value: monitor.iteration(
-                        loss_per_row(value),
-                        lambda: self._attributes(
-                            weights(*principal_axes(V, S)), mean, X.dtype
-                        ),
-                    ),
+    def _update_moments(self, X):
+        """One batch of the linear case; the loss is that of all the rows so far."""
+        if self._moments is None:
+            self._moments = running_moments(X.shape[1], self.n_components)
+            if hasattr(self, "components_"):
+                self._moments.resume(
+                    self.n_samples_seen_,
+                    self.mean_.astype(np.float64),
+                    self._total,
+                    self.components_.astype(np.float64),
+                    self._variances,
                 )
-                axes, variances = principal_axes(V, S)
-        optimum = shrink_axes(axes, variances, alpha)
-        loss = loss_per_row(gram_autoencoder_loss(optimum, S, alpha=alpha))
-        if self.solver == "eigen":
-            monitor.iteration(
-                loss, lambda: self._attributes(weights(axes, variances), mean, X.dtype)
-            )
-        curve = [loss_per_row(value) for value in curve] or [loss]
-        return weights(axes, variances), loss, curve
-
-    def _fit_nonlinear(self, X, previous, monitor):
-        n_samples, n_features = X.shape
-        data = X.astype(np.float64, copy=False)
-        total = np.vdot(data, data) or 1.0
-
-        def objective(W):
-            value, gradient = autoencoder_loss(
-                W,
-                data,
-                activation=self.activation,
-                alpha=self.alpha * n_samples,
-                eval_gradient=True,
-            )
-            return value / total, gradient / total
-
-        def per_row(value):
-            return float(value * total / n_samples)
-
-        zeros = np.zeros(n_features)
-        W, curve = self._descend(
-            objective,
-            self._start(previous, n_features),
-            tol=1e-8 if self.tol is None else self.tol,
-            report=lambda W, value: monitor.iteration(
-                per_row(value), lambda: self._attributes(W, zeros, X.dtype)
-            ),
+        self._moments.update(X)
+        moments = self._moments
+        fitted = linear_optimum(
+            *moments.leading(self.n_components), moments.total, moments.n, self.alpha
         )
-        loss = per_row(objective(W)[0])
-        f, _ = ACTIVATIONS[self.activation]
-        order = np.argsort(-np.square(f(data @ W.T)).mean(axis=0), kind="stable")
-        return W[order], loss, [per_row(value) for value in curve] or [loss]
+        fitted.curve = [fitted.loss]
+        self._set(fitted, moments.mean, X.dtype)
+        return fitted.curve
 
-    def _descend(self, objective, start, *, tol, report, renew=None):
-        """L-BFGS on functions of a matrix: its end and the values on the way."""
-        shape = start.shape
-
-        def flat_objective(x):
-            value, gradient = objective(x.reshape(shape))
-            return value, gradient.ravel()
-
-        minimum = minimize_lbfgs(
-            flat_objective,
-            start.ravel(),
-            max_iter=self.max_iter,
-            tol=tol,
-            on_iteration=lambda x, value: report(x.reshape(shape), value),
-            renew=renew and (lambda x: renew(x.reshape(shape)).ravel()),
-            name=type(self).__name__,
-        )
-        return minimum.x.reshape(shape), minimum.loss_curve
+    def _one_epoch(self, X):
+        """One batch of the other activations."""
+        W = getattr(self, "components_", None)
+        if W is not None:
+            X = X.astype(W.dtype, copy=False)
+            W = W.copy()
+        settings = Settings.of(self, X.shape[0], self._random_state)
+        problem = NonlinearProblem(X, self.activation, settings, report=None)
+        fitted, self._optimizer = problem.epoch(W, self._optimizer)
+        self._set(fitted, np.zeros(X.shape[1]), X.dtype)
+        return fitted.curve

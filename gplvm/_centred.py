@@ -3,8 +3,28 @@
 import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
+from sklearn.utils import gen_batches
 
 _SMALLEST_VARIANCE = 1e-290  # so that its bounds are not zero
+
+# Entries of dense data that are copied at a time: 4 MB in double precision.
+_BLOCK = 2**19
+
+
+def row_slices(shape):
+    """Slices of the rows of a matrix that are small enough to be copied."""
+    n, p = shape
+    return gen_batches(n, max(16, _BLOCK // max(p, 1)))
+
+
+def column_means(X):
+    """Means of the columns in double precision, of dense or sparse data."""
+    return np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
+
+
+def centred_operator(X, mean):
+    """``X - 1 mean'`` without a copy of dense data and without filling sparse ones."""
+    return CentredSparse(X, mean) if issparse(X) else CentredDense(X, mean)
 
 
 class CentredSparse(LinearOperator):
@@ -35,6 +55,10 @@ class CentredSparse(LinearOperator):
         # (X - 1 m')' B = X' B - m (1' B).
         return self._X.T @ B - np.outer(self._mean, B.sum(axis=0))
 
+    def gram_product(self, B):
+        """Y'(Y B)."""
+        return self._rmatmat(self._matmat(B))
+
     def row_squares(self):
         """Squared norm of each row, (n_samples,)."""
         # |x - m|^2 = |x|^2 - 2 x.m + |m|^2; rounding may leave it below zero.
@@ -54,6 +78,60 @@ class CentredSparse(LinearOperator):
     def rows(self, indices):
         """Some rows, dense and centred as a new row would be."""
         return self._X[indices].toarray() - self._mean
+
+
+class CentredDense(LinearOperator):
+    """``X - 1 mean'`` for a dense `X` that is read block by block, never copied whole.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Data of any precision, memory-mapped too; products are in double precision.
+
+    mean : ndarray of shape (n_features,)
+        Column means.
+    """
+
+    def __init__(self, X, mean):
+        super().__init__(dtype=np.dtype(float), shape=X.shape)
+        self._X = X
+        self._mean = mean
+
+    def __len__(self):
+        return self.shape[0]
+
+    def _blocks(self):
+        for block in row_slices(self.shape):
+            yield block, self._X[block] - self._mean
+
+    def _matmat(self, B):
+        return np.concatenate([block @ B for _, block in self._blocks()])
+
+    def _rmatmat(self, B):
+        return sum(block.T @ B[rows] for rows, block in self._blocks())
+
+    def gram_product(self, B):
+        """Y'(Y B), in one pass over the data."""
+        return sum(block.T @ (block @ B) for _, block in self._blocks())
+
+    def row_squares(self):
+        """Squared norm of each row, (n_samples,)."""
+        parts = [np.einsum("ij,ij->i", block, block) for _, block in self._blocks()]
+        return np.concatenate(parts)
+
+    def gram(self, *, of_rows):
+        """Y Y' of the rows, or Y'Y of the columns."""
+        n, p = self.shape
+        size = n if of_rows else p
+        total = np.zeros((size, size))
+        for block in gen_batches(p if of_rows else n, max(1024, size)):
+            if of_rows:
+                part = self._X[:, block] - self._mean[block]
+                total += part @ part.T
+            else:
+                part = self._X[block] - self._mean
+                total += part.T @ part
+        return total
 
 
 def centred(data):

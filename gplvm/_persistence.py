@@ -30,6 +30,7 @@ from gplvm import (
     _gplvm,
     _likelihoods,
     _missing,
+    _moments,
     _sparse,
     _stochastic,
     _swish_classifier,
@@ -60,6 +61,7 @@ _PARTS = {
         _centred,
         _likelihoods,
         _missing,
+        _moments,
         _sparse,
         _stochastic,
     )

@@ -1,6 +1,7 @@
 """The autoencoder against PCA, and against what scikit-learn expects."""
 
 import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -26,7 +27,15 @@ from gplvm.gradients.autoencoder import ACTIVATIONS, autoencoder_loss
 NONLINEAR = sorted(set(ACTIVATIONS) - {"identity"})
 
 
-@parametrize_with_checks([LinearAutoencoder(), LinearAutoencoder(activation="tanh")])
+@parametrize_with_checks(
+    [
+        LinearAutoencoder(),
+        LinearAutoencoder(activation="tanh"),
+        LinearAutoencoder(solver="eigen"),
+        LinearAutoencoder(solver="adam", tol=1e-2),
+        LinearAutoencoder(activation="swish", solver="adam", tol=1e-2),
+    ]
+)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learn_conventions(estimator, check):
     check(estimator)
@@ -254,8 +263,6 @@ def test_bad_input_is_named():
             LinearAutoencoder(m).fit(_data(*shape))
     with pytest.raises(ValueError, match="eigen' needs activation='identity'"):
         LinearAutoencoder(activation="tanh", solver="eigen").fit(X)
-    with pytest.raises(TypeError, match=r"[Ss]parse"):
-        LinearAutoencoder(activation="tanh").fit(sparse.csr_array(X))
     fitted = LinearAutoencoder(2).fit(X)
     with pytest.raises(ValueError, match=r"X has 3 columns.*n_components=2"):
         fitted.inverse_transform(np.ones((2, 3)))
@@ -295,10 +302,10 @@ def test_too_few_iterations_warn_and_leave_a_fit():
 
 
 def test_ctrl_c_leaves_a_fit(monkeypatch):
-    from gplvm import _autoencoder
+    from gplvm import _autoencoder_solvers
 
     X = _data()
-    genuine, calls = _autoencoder.subspace_autoencoder_loss, []
+    genuine, calls = _autoencoder_solvers.subspace_autoencoder_loss, []
 
     def interrupted(*args, **kwargs):
         calls.append(1)
@@ -306,7 +313,7 @@ def test_ctrl_c_leaves_a_fit(monkeypatch):
             raise KeyboardInterrupt
         return genuine(*args, **kwargs)
 
-    monkeypatch.setattr(_autoencoder, "subspace_autoencoder_loss", interrupted)
+    monkeypatch.setattr(_autoencoder_solvers, "subspace_autoencoder_loss", interrupted)
     with pytest.warns(ConvergenceWarning, match="LinearAutoencoder was interrupted"):
         fitted = LinearAutoencoder(2, random_state=0).fit(X)
     assert_allclose(fitted.components_ @ fitted.components_.T, np.eye(2), atol=1e-12)
@@ -361,3 +368,269 @@ def test_the_data_are_not_touched():
         warnings.simplefilter("error")
         LinearAutoencoder(2).fit(X).transform(X)
     assert_array_equal(X, before)
+
+
+def _counts(n=300, p=40, seed=0):
+    """Sparse counts with some strong topics."""
+    rng = np.random.default_rng(seed)
+    rate = rng.gamma(0.3, size=(n, 3)) @ rng.gamma(0.2, size=(3, p))
+    return rng.poisson(rate).astype(float)
+
+
+DATA = {
+    "tall": _data(90, 8),
+    "wide": _data(8, 90),
+    "square": _data(20, 20),
+    "rank below the rows": _data(40, 4) @ _data(4, 15),
+    "sparse tall": sparse.csr_array(_counts(300, 40)),
+    "sparse wide": sparse.csr_array(_counts(30, 200)),
+    "sparse large": sparse.random_array(
+        (700, 900), density=0.003, rng=np.random.default_rng(2), format="csr"
+    ),
+}
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "eigen", "adam", "partial_fit"])
+@pytest.mark.parametrize("name", DATA)
+def test_every_solver_returns_what_pca_does(solver, name):
+    X = DATA[name]
+    m = 2 if name == "sparse large" else 3
+    dense = X.toarray() if sparse.issparse(X) else X
+    pca = PCA(m, svd_solver="full").fit(dense)
+    if solver == "partial_fit":
+        fitted = LinearAutoencoder(m)
+        step = X.shape[0] // 8 + 1
+        for start in range(0, X.shape[0], step):
+            fitted.partial_fit(X[start : start + step])
+    else:
+        extra = {"learning_rate_init": 0.003} if solver == "adam" else {}
+        fitted = LinearAutoencoder(m, solver=solver, random_state=0, **extra).fit(X)
+    W = fitted.components_
+    assert_allclose(W @ W.T, np.eye(m), atol=1e-10)
+    largest = np.abs(W).argmax(axis=1)
+    assert (W[np.arange(m), largest] > 0).all()
+    least = _pca_loss(dense, m)
+    code = fitted.transform(X)
+    spread = np.square(code).sum(axis=0)
+    assert_allclose(code.T @ code, np.diag(spread), atol=1e-8 * spread.max())
+    assert (np.diff(spread) <= 0).all()
+    assert_allclose(-0.5 * X.shape[1] * fitted.score(X), fitted.loss_, rtol=1e-8)
+    if solver == "adam":  # near it
+        total = 0.5 * np.sum((dense - dense.mean(axis=0)) ** 2) / len(dense)
+        assert least * (1 - 1e-12) <= fitted.loss_ < least + 0.01 * total
+    else:
+        assert_allclose(fitted.loss_, least, rtol=1e-9)
+        assert subspace_angles(W.T, pca.components_.T).max() < 1e-5
+        assert_allclose(W, pca.components_, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["identity", *NONLINEAR])
+@pytest.mark.parametrize("method", ["lbfgs", "adam", "partial_fit"])
+def test_sparse_equals_dense_for_every_activation(activation, method):
+    X = _counts(80, 12) / 5.0
+    solver = "lbfgs" if method == "lbfgs" else "adam"
+    models = [
+        LinearAutoencoder(
+            3,
+            activation=activation,
+            solver=solver,
+            random_state=0,
+            tol=0.1,
+        )
+        for _ in range(2)
+    ]
+    for model, data in zip(models, (X, sparse.csr_array(X)), strict=True):
+        if method == "partial_fit":
+            model.partial_fit(data[:50]).partial_fit(data[50:])
+        else:
+            model.fit(data)
+    dense, of_sparse = models
+    assert_allclose(of_sparse.components_, dense.components_, atol=1e-6)
+    assert_allclose(of_sparse.loss_, dense.loss_, rtol=1e-6)
+    assert_allclose(of_sparse.score(sparse.csc_array(X)), dense.score(X), rtol=1e-6)
+    code = of_sparse.transform(sparse.csr_matrix(X))
+    assert_allclose(code, dense.transform(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", NONLINEAR)
+def test_adam_comes_near_a_minimum(activation):
+    X = load_digits().data[:300, 16:40] / 16.0
+    parameters = {"activation": activation, "alpha": 1e-3, "random_state": 0}
+    adam = LinearAutoencoder(5, solver="adam", max_iter=400, tol=1e-4, **parameters)
+    adam.fit(X)
+    loss = autoencoder_loss(
+        adam.components_, X, activation=activation, alpha=1e-3 * len(X)
+    )
+    assert_allclose(adam.loss_, loss / len(X))
+    polished = LinearAutoencoder(
+        5, warm_start=True, max_iter=500, tol=1e-6, **parameters
+    )
+    polished.components_ = adam.components_
+    polished.fit(X)
+    start = adam.loss_curve_[0]
+    assert adam.loss_ - polished.loss_ < 0.2 * (start - polished.loss_)
+
+
+@pytest.mark.parametrize("activation", ["identity", "swish"])
+@pytest.mark.parametrize("method", ["adam", "partial_fit"])
+def test_float32_stays_float32_in_batches(activation, method):
+    X = _data(60, 8).astype(np.float32)
+    model = LinearAutoencoder(
+        2, activation=activation, solver="adam", tol=1.0, random_state=0
+    )
+    getattr(model, "fit" if method == "adam" else method)(X)
+    for array in (model.components_, model.mean_, model.transform(X)):
+        assert array.dtype == np.float32
+
+
+def test_a_step_of_partial_fit_is_adams():
+    """The first step has the length of the learning rate, against the gradient."""
+    X = _data(40, 6)
+    model = LinearAutoencoder(
+        2, activation="tanh", solver="adam", alpha=0.1, tol=1.0, random_state=0
+    ).fit(X)
+    before = model.components_
+    gradient = autoencoder_loss(
+        before, X, activation="tanh", alpha=0.1 * len(X), eval_gradient=True
+    )[1]
+    model.set_params(learning_rate_init=1e-4, batch_size=100).partial_fit(X)
+    assert_allclose(model.components_ - before, -1e-4 * np.sign(gradient), rtol=1e-3)
+    assert model.n_samples_seen_ == 80
+    losses = [model.partial_fit(X).loss_ for _ in range(100)]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+def test_partial_fit_is_the_fit_of_all_rows(alpha):
+    X = _data(200, 6)
+    model = LinearAutoencoder(2, alpha=alpha)
+    for batch in np.split(X, [1, 3, 50, 120]):
+        model.partial_fit(batch)
+    whole = LinearAutoencoder(2, alpha=alpha, solver="eigen").fit(X)
+    assert_allclose(model.components_, whole.components_, atol=1e-9)
+    assert_allclose(model.mean_, whole.mean_)
+    assert_allclose(model.loss_, whole.loss_)
+    assert model.n_samples_seen_ == 200
+    assert len(model.loss_curve_) == model.n_iter_ == 5
+    again = pickle.loads(pickle.dumps(model)).partial_fit(X)
+    assert_allclose(again.components_, whole.components_, atol=1e-9)
+
+
+@pytest.mark.parametrize("p", [20, 1200])
+def test_partial_fit_goes_on_from_a_fit(p):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 3)) @ rng.normal(size=(3, p)) + rng.normal(size=p)
+    model = LinearAutoencoder(3, random_state=0).fit(X[:60])
+    model.partial_fit(X[60:])
+    _assert_is_pca(model, X, 3)
+    noisy = X + 0.1 * rng.normal(size=X.shape)
+    model = LinearAutoencoder(3, random_state=0).fit(noisy[:60])
+    model.partial_fit(noisy[60:])
+    assert_allclose(model.loss_, _pca_loss(noisy, 3), rtol=0.05)
+    assert model.n_samples_seen_ == 90
+
+
+def test_partial_fit_says_what_it_needs():
+    X = _data()
+    with pytest.raises(AttributeError, match="no attribute 'partial_fit'") as caught:
+        LinearAutoencoder(activation="tanh").partial_fit(X)
+    assert "activation='identity' or solver='adam'" in str(caught.value.__cause__)
+    assert not hasattr(LinearAutoencoder(activation="tanh"), "partial_fit")
+    with pytest.raises(ValueError, match=r"n_components=9 .* n_features=8"):
+        LinearAutoencoder(9).partial_fit(X)
+    model = LinearAutoencoder(2).partial_fit(X)
+    with pytest.raises(ValueError, match="n_components=3 differs from the 2"):
+        model.set_params(n_components=3).partial_fit(X)
+    for bad in ({"batch_size": 0}, {"learning_rate_init": 0.0}, {"solver": "sgd"}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            LinearAutoencoder(**bad).partial_fit(X)
+
+
+def _peak(function):
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"solver": "eigen"}, {"solver": "adam"}, {"activation": "relu"}],
+    ids=str,
+)
+def test_mapped_data_are_not_read_into_memory(tmp_path, parameters):
+    X = np.memmap(tmp_path / "X", dtype=np.float32, mode="w+", shape=(100_000, 64))
+    rng = np.random.default_rng(0)
+    X[:] = np.tile(rng.normal(size=(1000, 64)), (100, 1))
+    few = {"max_iter": 2, "tol": 1.0, "random_state": 0, "batch_size": 5000}
+    model = LinearAutoencoder(2, **few, **parameters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X[:5000])
+        assert _peak(lambda: model.fit(X)) < X.nbytes
+    assert _peak(lambda: model.score(X)) < X.nbytes
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"solver": "eigen"}, {"solver": "adam"}, {"activation": "relu"}],
+    ids=str,
+)
+def test_sparse_data_are_not_filled(parameters):
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((1000, 15_000), density=1e-3, rng=rng, format="csr")
+    filled = 8 * np.prod(X.shape)  # 120 MB
+    model = LinearAutoencoder(2, max_iter=1, tol=10.0, random_state=0, **parameters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert _peak(lambda: model.fit(X)) < filled / 3
+    assert _peak(lambda: model.transform(X)) < filled / 20
+    if model.activation == "identity":
+        assert _peak(lambda: model.score(X)) < filled / 20
+        streamed = LinearAutoencoder(2)
+        assert _peak(lambda: streamed.partial_fit(X[:500])) < filled / 6
+
+
+@pytest.mark.parametrize("activation", ["identity", "swish"])
+def test_ctrl_c_keeps_the_best_epoch_of_adam(monkeypatch, activation):
+    from gplvm import _autoencoder_solvers
+
+    name = (
+        "centred_autoencoder_loss" if activation == "identity" else "autoencoder_loss"
+    )
+    genuine, calls = getattr(_autoencoder_solvers, name), []
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 40:
+            raise KeyboardInterrupt
+        return genuine(*args, **kwargs)
+
+    monkeypatch.setattr(_autoencoder_solvers, name, interrupted)
+    model = LinearAutoencoder(2, activation=activation, solver="adam", random_state=0)
+    with pytest.warns(ConvergenceWarning, match="LinearAutoencoder was interrupted"):
+        model.fit(_data())
+    assert model.n_iter_ == len(model.loss_curve_) == 6
+    assert model.transform(_data()).shape == (60, 2)
+
+
+def test_adam_warns_reports_and_continues():
+    X = _data()
+    model = LinearAutoencoder(2, solver="adam", max_iter=3, random_state=0)
+    monitor = ScoringMonitor(scoring={"score": lambda model, X, y: model.score(X)})
+    model.set_callbacks(monitor)
+    with pytest.warns(ConvergenceWarning, match="3 epochs without converging"):
+        model.fit(X, np.zeros(len(X)))
+    scores = [
+        entry["score"]
+        for entry in monitor.get_logs().data
+        if entry["task_name"] == "iteration"
+    ]
+    assert len(scores) == 3
+    assert_allclose(max(scores), -2 * model.loss_ / X.shape[1], rtol=1e-6)
+    first = model.loss_
+    with pytest.warns(ConvergenceWarning):
+        model.set_params(warm_start=True, max_iter=30).fit(X, np.zeros(len(X)))
+    assert model.loss_ < first

@@ -5,8 +5,9 @@ Rows of `X` (n, p) are samples, `W` (m, p) is shared by the encoder and the deco
 
 import numpy as np
 from scipy import linalg
+from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator
 from scipy.special import expit
-from sklearn.utils import gen_batches
 from sklearn.utils.extmath import svd_flip
 
 from gplvm.gradients.activations import swish, swish_derivative
@@ -15,10 +16,10 @@ __all__ = [
     "ACTIVATIONS",
     "autoencoder_gradient_paths",
     "autoencoder_loss",
-    "centred_gram",
+    "centred_autoencoder_loss",
     "gram_autoencoder_loss",
+    "optimal_loss",
     "principal_axes",
-    "row_space",
     "scale_to_axes",
     "shrink_axes",
     "subspace_autoencoder_loss",
@@ -41,9 +42,6 @@ ACTIVATIONS = {
     "relu": (lambda x: np.maximum(x, 0.0), lambda x: np.heaviside(x, 0.0)),
     "logistic": (expit, _logistic_derivative),
 }
-
-# Rows handled at a time: enough for a matrix product, few enough to stay in cache.
-_CHUNK = 1024
 
 # The sine of an angle below which a row lies in the span of those before it.
 _DEPENDENT = 1e-14
@@ -172,6 +170,64 @@ def autoencoder_gradient_paths(W, X):
     return (R @ W.T).T @ X, H.T @ R
 
 
+def centred_autoencoder_loss(W, X, mean, *, alpha=0.0, eval_gradient=False):
+    """`autoencoder_loss` of ``X - mean`` with the identity, which is not formed.
+
+    Two passes over the data instead of five, and over the stored entries only of
+    sparse data. It is exact to rounding of the data's sum of squares.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_components, n_features)
+        Weights.
+
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Data.
+
+    mean : ndarray of shape (n_features,)
+        What is subtracted from each row.
+
+    alpha : float, default=0.0
+        Weight of the penalty ``||W||^2 / 2``.
+
+    eval_gradient : bool, default=False
+        Whether to return the gradient with respect to `W` too.
+
+    Returns
+    -------
+    loss : float
+        The loss, a sum over rows.
+
+    gradient : ndarray of shape (n_components, n_features)
+        Its gradient. Only returned with ``eval_gradient=True``.
+    """
+    # With Y = X - 1 mean', H = Y W', C = H'H and E = W W' - I, as in the Gram form:
+    # L = (||Y||^2 - tr(C) + tr(C E)) / 2, dL/dW = (H E)'Y + C W - H'Y. And for sparse
+    # X, ||Y||^2 = ||X||^2 - 2 (X'1).mean + n |mean|^2,
+    # Y W' = X W' - 1 (W mean)', B'Y = B'X - (B'1) mean'.
+    if issparse(X):
+        sums = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel()
+        squares = np.vdot(X.data, X.data) + (X.shape[0] * mean - 2.0 * sums) @ mean
+        H = X @ W.T - W @ mean
+    else:
+        X = X - mean
+        squares, mean = np.vdot(X, X), None
+        H = X @ W.T
+    C = H.T @ H
+    E = W @ W.T
+    E.flat[:: len(W) + 1] -= 1
+    loss = 0.5 * (squares - np.trace(C) + np.vdot(C, E) + alpha * np.vdot(W, W))
+    if not eval_gradient:
+        return loss
+    B = H @ E - H
+    gradient = C @ W
+    gradient += (X.T @ B).T
+    if mean is not None:
+        gradient -= np.outer(B.sum(axis=0), mean)
+    gradient += alpha * W
+    return loss, gradient
+
+
 def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     """The linear autoencoder's loss from the Gram matrix of the data.
 
@@ -184,8 +240,8 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     W : array-like of shape (n_components, n_features)
         Weights of the encoder; the decoder's are their transpose.
 
-    S : array-like of shape (n_features, n_features)
-        ``X' X``.
+    S : array-like or LinearOperator of shape (n_features, n_features)
+        ``X' X``; as an operator, it has a method ``trace()``.
 
     alpha : float, default=0.0
         Weight of the penalty ``||W||^2 / 2``.
@@ -220,7 +276,7 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     >>> float(gram_autoencoder_loss([[0.0, 1.0]], X.T @ X))
     4.5
     """
-    W, S = np.asarray(W), np.asarray(S)
+    W, S = np.asarray(W), _moments(S)
     # R = X M with M = W'W - I, so L = tr(M S M) / 2 and dL/dW = W (S M + M S). With
     # A = W S, C = A W' and E = W W' - I: tr(M S M) = tr(S) - tr(C) + tr(C E),
     # W S M = C W - A and W M S = E A. Near the optimum E and C W - A vanish by
@@ -229,11 +285,15 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     C = A @ W.T
     E = W @ W.T
     E.flat[:: len(W) + 1] -= 1.0
-    loss = 0.5 * (np.trace(S) - np.trace(C) + np.vdot(C, E))
+    loss = 0.5 * (S.trace() - np.trace(C) + np.vdot(C, E))
     loss += 0.5 * alpha * np.vdot(W, W)
     if not eval_gradient:
         return loss
     return loss, (C @ W - A) + E @ A + alpha * W
+
+
+def _moments(S):
+    return S if isinstance(S, LinearOperator) else np.asarray(S)
 
 
 def subspace_autoencoder_loss(V, S, *, eval_gradient=False):
@@ -248,8 +308,8 @@ def subspace_autoencoder_loss(V, S, *, eval_gradient=False):
     V : array-like of shape (n_components, n_features)
         Linearly independent rows.
 
-    S : array-like of shape (n_features, n_features)
-        ``X' X``.
+    S : array-like or LinearOperator of shape (n_features, n_features)
+        ``X' X``; as an operator, it has a method ``trace()``.
 
     eval_gradient : bool, default=False
         Whether to return the gradient with respect to `V` too.
@@ -285,7 +345,7 @@ def subspace_autoencoder_loss(V, S, *, eval_gradient=False):
     >>> float(subspace_autoencoder_loss([[0.0, 7.0]], X.T @ X))
     4.5
     """
-    V, S = np.asarray(V), np.asarray(S)
+    V, S = np.asarray(V), _moments(S)
     # Over T, L(T V) is least where W = T V has W W' = I: with V' = W' B, B triangular,
     # T = (B^-1)'. Then R = X (W'W - I), and L = (tr(S) - tr(C)) / 2 with C = W S W'.
     # A change of W within its span leaves L as it is; one outside of it changes L by
@@ -298,7 +358,7 @@ def subspace_autoencoder_loss(V, S, *, eval_gradient=False):
     W = Q.T
     A = W @ S
     C = A @ Q
-    loss = 0.5 * (np.trace(S) - np.trace(C))
+    loss = 0.5 * (S.trace() - np.trace(C))
     if not eval_gradient:
         return loss
     return loss, linalg.solve_triangular(B, C @ W - A, check_finite=False)
@@ -312,7 +372,7 @@ def scale_to_axes(V, S):
     V : ndarray of shape (n_components, n_features)
         Any rows.
 
-    S : ndarray of shape (n_features, n_features)
+    S : ndarray or LinearOperator of shape (n_features, n_features)
         ``X' X``.
 
     Returns
@@ -339,7 +399,7 @@ def principal_axes(V, S):
     V : ndarray of shape (n_components, n_features)
         Any rows. Where they are linearly dependent, further rows are made up.
 
-    S : ndarray of shape (n_features, n_features)
+    S : ndarray or LinearOperator of shape (n_features, n_features)
         ``X' X``.
 
     Returns
@@ -391,51 +451,28 @@ def shrink_axes(axes, variances, alpha):
     return np.sqrt(kept)[:, np.newaxis] * axes
 
 
-def centred_gram(X, mean):
-    """``(X - mean)' (X - mean)`` in double precision.
+def optimal_loss(total, variances, alpha):
+    """The penalised linear autoencoder's loss at the `W` of `shrink_axes`.
 
     Parameters
     ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Data.
+    total : float
+        Sum of squares of the data.
 
-    mean : ndarray of shape (n_features,)
-        What is subtracted from each row.
+    variances : ndarray of shape (n_components,)
+        Sums of squares along the axes.
 
-    Returns
-    -------
-    S : ndarray of shape (n_features, n_features)
-        The Gram matrix.
-    """
-    if not isinstance(X, np.ndarray):
-        X = X.astype(float)
-        return (X.T @ X).toarray() - X.shape[0] * np.outer(mean, mean)
-    S = np.zeros((X.shape[1], X.shape[1]))
-    for rows in gen_batches(len(X), max(_CHUNK, X.shape[1])):
-        centred = X[rows] - mean
-        S += centred.T @ centred
-    return S
-
-
-def row_space(X):
-    """Coordinates of the data in a basis of the space that its rows span.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Data, with more features than samples.
+    alpha : float
+        Weight of the penalty ``||W||^2 / 2``.
 
     Returns
     -------
-    S : ndarray of shape (n_samples, n_samples)
-        The Gram matrix of the coordinates.
-
-    basis : ndarray of shape (n_samples, n_features)
-        Orthonormal rows: ``W = V @ basis`` takes weights on the coordinates to the
-        weights on the data that have the same loss.
+    loss : float
+        The loss, not below zero.
     """
-    # dL/dW = (R W')' X + H' R lies in the row space of X, and a part of W outside of
-    # it would only add to the loss. So W = V Q' with X' = Q B, Q orthonormal:
-    # X W' = B' V', ||X W'W - X|| = ||B' V'V - B'||, and B' (n, n) replaces X (n, p).
-    Q, B = np.linalg.qr(X.T)
-    return B @ B.T, Q.T
+    # Without axes it is total / 2, and each one that is not switched off gains
+    # t / 2 - t (c^2 - 1)^2 / 2 - alpha c^2 / 2 at c^2 = 1 - alpha / (2 t), that is
+    # (t - alpha / 2)^2 / (2 t).
+    t = variances[variances > 0.5 * alpha]
+    gained = t if alpha == 0 else (t - 0.5 * alpha) ** 2 / t
+    return max(0.5 * float(total - gained.sum()), 0.0)

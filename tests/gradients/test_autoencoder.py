@@ -10,10 +10,10 @@ from gplvm.gradients.autoencoder import (
     ACTIVATIONS,
     autoencoder_gradient_paths,
     autoencoder_loss,
-    centred_gram,
+    centred_autoencoder_loss,
     gram_autoencoder_loss,
+    optimal_loss,
     principal_axes,
-    row_space,
     scale_to_axes,
     shrink_axes,
     subspace_autoencoder_loss,
@@ -234,24 +234,46 @@ def test_shrunk_axes_are_the_minimum_of_the_penalised_loss():
         assert gram_autoencoder_loss(moved, S, alpha=alpha) >= loss
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_centred_gram_equals_its_definition(dtype):
-    X = (_problem(n=2500, p=3)[1] + 100.0).astype(dtype)
-    mean = X.mean(axis=0, dtype=float)
-    centred = X.astype(float) - mean
-    S = centred_gram(X, mean)
-    assert S.dtype == np.float64
-    np.testing.assert_allclose(S, centred.T @ centred, rtol=1e-12)
-    for form in (sparse.csr_array, sparse.csc_matrix):
-        np.testing.assert_allclose(centred_gram(form(X), mean), S, rtol=1e-8, atol=1e-6)
+@few
+@given(shapes, seeds, st.sampled_from([0.0, 0.7]))
+def test_centred_loss_equals_that_of_centred_data(shape, seed, alpha):
+    n, p, m = shape
+    W, X = _problem(n, p, m, seed)
+    X = np.where(np.abs(X) > 0.7, X, 0.0)
+    mean = X.mean(axis=0) + 0.1  # any mean, not only that of the rows
+    expected, slope = autoencoder_loss(W, X - mean, alpha=alpha, eval_gradient=True)
+    size = np.sum((X - mean) ** 2) * (1.0 + np.sum(W**2)) ** 2 + 1.0
+    for data in (X, sparse.csr_array(X), sparse.csr_matrix(X)):
+        loss, gradient = centred_autoencoder_loss(
+            W, data, mean, alpha=alpha, eval_gradient=True
+        )
+        np.testing.assert_allclose(loss, expected, atol=1e-13 * size)
+        np.testing.assert_allclose(gradient, slope, atol=1e-13 * size)
+        assert centred_autoencoder_loss(W, data, mean, alpha=alpha) == loss
 
 
-def test_row_space_keeps_loss_and_gradient():
-    _, X = _problem(n=4, p=9)
-    S, basis = row_space(X)
-    np.testing.assert_allclose(basis @ basis.T, np.eye(4), atol=1e-14)
-    V = np.random.default_rng(5).normal(size=(2, 4))
-    loss, gradient = gram_autoencoder_loss(V, S, eval_gradient=True)
-    expected, on_data = autoencoder_loss(V @ basis, X, eval_gradient=True)
-    np.testing.assert_allclose(loss, expected)
-    np.testing.assert_allclose(gradient @ basis, on_data, atol=1e-11)
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_centred_gradient_agrees_with_differences(form):
+    W, X = _problem()
+
+    def loss(W):
+        return centred_autoencoder_loss(
+            W, form(X), X.mean(axis=0), alpha=0.7, eval_gradient=True
+        )
+
+    assert check_gradient(loss, W, step=1e-4) < 1e-7
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 3.0, 1e3])
+def test_optimal_loss_is_the_loss_of_shrunk_axes(alpha):
+    X = _problem(n=40)[1] * [4.0, 3.0, 2.0, 1.0, 0.5, 0.0]
+    S = X.T @ X
+    values, vectors = np.linalg.eigh(S)
+    for m in (1, 3, 6):
+        axes, variances = vectors[:, ::-1].T[:m], values[::-1][:m]
+        W = shrink_axes(axes, variances, alpha)
+        np.testing.assert_allclose(
+            optimal_loss(np.trace(S), variances, alpha),
+            autoencoder_loss(W, X, alpha=alpha),
+            atol=1e-12 * np.trace(S),
+        )
