@@ -1,6 +1,5 @@
 """A classifier with one hidden swish layer, and a budget of parameters."""
 
-from math import ceil
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -13,40 +12,19 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.callback import CallbackSupportMixin
-from sklearn.metrics import accuracy_score
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_is_fitted,
-    check_non_negative,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gplvm._compat import Interval, StrOptions, _fit_context
+from gplvm._network_budget import hidden_size
+from gplvm._network_training import TrainedNetwork
 from gplvm._optimize import FitMonitor, minimize_lbfgs
 from gplvm._stochastic import Adam, Momentum, minimize_stochastic
+from gplvm._training_rows import hold_out, row_weights, weighted_rows
 from gplvm._validation import refuse_nan
-from gplvm.gradients.network import (
-    fold,
-    hidden_representation,
-    loss_buffers,
-    mean_and_scale,
-    n_network_parameters,
-    parameter_views,
-    standardized_loss_into,
-    two_layer_forward,
-    unfold,
-)
-
-_DEFAULT_SIZE = 64
-
-# The start, measured on seven data sets of 2 to 1024 features. Hidden intercepts over
-# [-1, 1] leave every unit's bend near the centre of two-dimensional data, where the
-# network is almost linear: three fits of ten to two moons stopped at the line.
-_INTERCEPTS = 2.0
-_OUTPUT_SPREAD = 0.5
+from gplvm.gradients.network import hidden_representation, two_layer_forward
 
 
 class SwishMLPClassifier(
@@ -86,6 +64,11 @@ class SwishMLPClassifier(
     alpha : float, default=1e-4
         Strength of the L2 penalty on the weights.
 
+    class_weight : dict or "balanced", default=None
+        Weights of the classes in the loss, by label; 1 for those that a dict leaves
+        out. "balanced" weighs the classes so that each has the same part in the loss,
+        however many rows it has. They multiply `sample_weight`.
+
     batch_size : int or "auto", default="auto"
         Rows in a mini-batch; more than there are means all. "auto" is 200.
 
@@ -97,8 +80,8 @@ class SwishMLPClassifier(
 
     early_stopping : bool, default=False
         Whether to hold rows out, stratified by class, and to stop when the accuracy
-        on them no longer improves; the parameters of the best epoch are kept. Has no
-        effect for "lbfgs".
+        on them (weighted as the loss is) no longer improves; the parameters of the
+        best epoch are kept. Has no effect for "lbfgs".
 
     validation_fraction : float, default=0.1
         The share of the rows that early stopping holds out.
@@ -219,6 +202,7 @@ class SwishMLPClassifier(
         "max_parameters": [Interval(Integral, 1, None, closed="left"), None],
         "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
         "batch_size": [
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
@@ -241,6 +225,7 @@ class SwishMLPClassifier(
         max_parameters=None,
         solver="adam",
         alpha=1e-4,
+        class_weight=None,
         batch_size="auto",
         learning_rate_init=1e-3,
         max_iter=200,
@@ -256,6 +241,7 @@ class SwishMLPClassifier(
         self.max_parameters = max_parameters
         self.solver = solver
         self.alpha = alpha
+        self.class_weight = class_weight
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
@@ -292,8 +278,9 @@ class SwishMLPClassifier(
         ValueError
             If no network, or not the one asked for, fits `max_parameters`; if a warm
             start meets other classes or another hidden layer; if the rows are too few
-            for early stopping; if the loss diverges; or if the data are invalid, such
-            as NaN in `X`, which :class:`GPLVM` accepts.
+            for early stopping; if the loss diverges; if weights are negative or all
+            zero; or if the data are invalid, such as NaN in `X`, which :class:`GPLVM`
+            accepts.
 
         Warns
         -----
@@ -302,11 +289,12 @@ class SwishMLPClassifier(
             parameters so far are kept.
         """
         fresh = not (self.warm_start and hasattr(self, "coefs_"))
-        X, y, weight = self._validated(X, y, sample_weight, reset=fresh)
+        X, labels = self._validated(X, y, reset=fresh)
         if fresh:
-            self.classes_ = np.unique(y)
-        labels, y = y, self._class_indices(y)
-        n_hidden = self._n_hidden(X.shape[1])
+            self.classes_ = np.unique(labels)
+        y = self._class_indices(labels)
+        weight = self._row_weights(sample_weight, labels)
+        n_hidden = self._hidden_size(X)
         if not fresh and n_hidden != self._n_features_out:
             raise ValueError(
                 f"warm_start goes on with {self._n_features_out} hidden units, but the "
@@ -320,51 +308,54 @@ class SwishMLPClassifier(
             max_iter=self.max_iter,
             metadata={"sample_weight": sample_weight},
         )
-        X, y, weight, held_out = self._split(X, y, weight)
+        X, y, weight = weighted_rows(X, y, weight)
+        held_out = None
+        if self.early_stopping and self.solver != "lbfgs":
+            (X, y, weight), held_out = hold_out(
+                X, y, weight, self.classes_, self.validation_fraction,
+                self._random_state,
+            )  # fmt: skip
         dtype = X.dtype
         if self.solver == "lbfgs":
             X = X.astype(np.float64, copy=False)
-        self._standard = mean_and_scale(X, weight)
-        x = self._start(n_hidden, X.dtype) if fresh else self._resume(X.dtype)
-        objective = self._objective(x, X, y, weight)
-
+        network = TrainedNetwork.of_data(X, weight, n_hidden, len(self.classes_))
+        x = (
+            network.start(self._random_state, X.dtype)
+            if fresh
+            else network.resume(self.coefs_, self.intercepts_, X.dtype)
+        )
+        name, alpha, batch = type(self).__name__, self.alpha, self._batch_size(y.size)
         if self.solver == "lbfgs":
             self._optimizer = None
-
-            def full_objective(point):
-                x[...] = point
-                loss, gradient = objective(slice(None))
-                return loss, gradient.copy()
-
             best = minimize_lbfgs(
-                full_objective,
+                network.objective_of_all_rows(X, y, weight, alpha),
                 x,
                 max_iter=self.max_iter,
                 tol=self.tol,
                 on_iteration=lambda point, loss: monitor.iteration(
-                    loss, lambda: self._layers(point, dtype)
+                    loss, lambda: network.layers(point, dtype)
                 ),
-                name=type(self).__name__,
+                name=name,
             )
         else:
             self._optimizer = self._new_optimizer(x)
             best = minimize_stochastic(
-                objective,
+                network.objective(x, X, y, weight, alpha, batch),
                 x,
                 self._optimizer,
                 n_samples=y.size,
-                batch_size=self._batch_size(y.size),
+                batch_size=batch,
                 max_iter=self.max_iter,
                 random_state=self._random_state,
                 tol=self.tol,
                 n_iter_no_change=self.n_iter_no_change,
-                score=held_out and (lambda: self._held_out_score(x, *held_out)),
+                score=held_out and (lambda: network.accuracy(x, *held_out)),
                 on_epoch=lambda loss: monitor.iteration(
-                    loss, lambda: self._layers(x, dtype)
+                    loss, lambda: network.layers(x, dtype)
                 ),
-                name=type(self).__name__,
+                name=name,
             )
-        self._finish(best, dtype, fresh, y.size)
+        self._finish(best, network, dtype, fresh, y.size)
         monitor.close()
         return self
 
@@ -400,14 +391,19 @@ class SwishMLPClassifier(
         ------
         ValueError
             If `classes` is missing in the first call or changed later, `y` has others,
-            or early stopping is on.
+            early stopping is on, or `class_weight` is "balanced".
         """
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
+        if self.class_weight == "balanced":
+            raise ValueError(
+                'class_weight="balanced" takes the numbers of rows in the classes from '
+                "all the data, which partial_fit does not see; pass a dict of weights."
+            )
         fresh = not hasattr(self, "coefs_")
         if fresh and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        X, y, weight = self._validated(X, y, sample_weight, reset=fresh)
+        X, labels = self._validated(X, y, reset=fresh)
         if classes is not None:
             classes = np.unique(classes)
             if fresh:
@@ -417,28 +413,34 @@ class SwishMLPClassifier(
                     f"classes={classes} differs from that of the first call, "
                     f"{self.classes_}."
                 )
-        y = self._class_indices(y)
-        X, y, weight = _weighted_rows(X, y, weight)
+        y = self._class_indices(labels)
+        X, y, weight = weighted_rows(X, y, self._row_weights(sample_weight, labels))
         if fresh:
             self._random_state = check_random_state(self.random_state)
-            self._standard = mean_and_scale(X, weight)
-            x = self._start(self._n_hidden(X.shape[1]), X.dtype)
+            network = TrainedNetwork.of_data(
+                X, weight, self._hidden_size(X), len(self.classes_)
+            )
+            x = network.start(self._random_state, X.dtype)
         else:
+            network = TrainedNetwork(
+                X.shape[1], self._n_features_out, len(self.classes_), self._standard
+            )
             X = X.astype(self.coefs_[0].dtype, copy=False)
-            x = self._resume(X.dtype)
+            x = network.resume(self.coefs_, self.intercepts_, X.dtype)
         if getattr(self, "_optimizer", None) is None:
             self._optimizer = self._new_optimizer(x)
+        batch_size = self._batch_size(y.size)
         best = minimize_stochastic(
-            self._objective(x, X, y, weight),
+            network.objective(x, X, y, weight, self.alpha, batch_size),
             x,
             self._optimizer,
             n_samples=y.size,
-            batch_size=self._batch_size(y.size),
+            batch_size=batch_size,
             max_iter=1,
             random_state=self._random_state,
             name=type(self).__name__,
         )
-        self._finish(best, X.dtype, fresh, y.size)
+        self._finish(best, network, X.dtype, fresh, y.size)
         return self
 
     def predict(self, X):
@@ -513,7 +515,7 @@ class SwishMLPClassifier(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _validated(self, X, y, sample_weight, *, reset):
+    def _validated(self, X, y, *, reset):
         X, y = validate_data(
             self,
             X,
@@ -525,21 +527,7 @@ class SwishMLPClassifier(
         )
         refuse_nan(self, X)
         check_classification_targets(y)
-        if sample_weight is None:
-            return X, y, None
-        weight = check_array(
-            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-        )
-        if weight.ndim == 0:
-            weight = np.full(y.shape, weight)
-        if weight.shape != y.shape:
-            raise ValueError(
-                f"sample_weight must have shape {y.shape}, got shape {weight.shape}."
-            )
-        check_non_negative(weight, "SwishMLPClassifier (sample_weight)")
-        if not weight.any():
-            raise ValueError("sample_weight is zero for every row.")
-        return X, y, weight
+        return X, y
 
     def _validated_new(self, X):
         check_is_fitted(self)
@@ -568,104 +556,22 @@ class SwishMLPClassifier(
             )
         return np.searchsorted(self.classes_, y)
 
-    def _n_hidden(self, n_features):
-        """The hidden layer's size, or an error that shows why there is none."""
-        size, budget, c = (
+    def _row_weights(self, sample_weight, labels):
+        return row_weights(
+            sample_weight,
+            self.class_weight,
+            labels,
+            self.classes_,
+            type(self).__name__,
+        )
+
+    def _hidden_size(self, X):
+        return hidden_size(
             self.hidden_layer_size,
             self.max_parameters,
+            X.shape[1],
             len(self.classes_),
         )
-        if budget is None:
-            return _DEFAULT_SIZE if size is None else size
-
-        def needs(h):
-            return (
-                f"{h} hidden unit{'s' * (h > 1)} on {n_features} features and {c} "
-                f"classes {'need' if h > 1 else 'needs'} {h} * ({n_features} + 1) + "
-                f"{c} * ({h} + 1) = {n_network_parameters(n_features, h, c)} parameters"
-            )
-
-        per_unit = n_features + 1 + c  # each unit's share; c intercepts remain
-        widest = (budget - c) // per_unit
-        if widest < 1:
-            raise ValueError(
-                f"No network fits max_parameters={budget}: {needs(1)}. Raise "
-                "max_parameters or reduce the number of features."
-            )
-        if size is None:
-            return widest
-        if size > widest:
-            raise ValueError(
-                f"hidden_layer_size={size} is over max_parameters={budget}: "
-                f"{needs(size)}. The widest that fits is {widest}."
-            )
-        return size
-
-    def _split(self, X, y, weight):
-        """Rows to train on, and those held out for early stopping (or None)."""
-        X, y, weight = _weighted_rows(X, y, weight)
-        if not self.early_stopping or self.solver == "lbfgs":
-            return X, y, weight, None
-        self._check_held_out(y)
-        train, test = train_test_split(
-            np.arange(y.size),
-            test_size=self.validation_fraction,
-            stratify=y,
-            random_state=self._random_state,
-        )
-        parts = [None if weight is None else weight[rows] for rows in (train, test)]
-        return X[train], y[train], parts[0], (X[test], y[test], parts[1])
-
-    def _check_held_out(self, y):
-        """Refuse to hold rows out where a part would lack a class."""
-        n_rows, fraction = y.size, self.validation_fraction
-        present, counts = np.unique(y, return_counts=True)
-        if present.size > 1 and counts.min() < 2:
-            label = self.classes_[present[counts.argmin()]]
-            raise ValueError(
-                "early_stopping=True holds rows of every class out, but class "
-                f"{label} has only one row; set early_stopping=False."
-            )
-        n_held_out = ceil(fraction * n_rows)
-        if min(n_held_out, n_rows - n_held_out) < present.size:
-            many = 2 * present.size <= n_rows
-            remedy = f"{'change validation_fraction or ' if many else ''}set"
-            raise ValueError(
-                f"validation_fraction={fraction} splits {n_rows} "
-                f"row{'s' * (n_rows > 1)} into {n_rows - n_held_out} to train on and "
-                f"{n_held_out} held out, but each part needs one of each of the "
-                f"{present.size} classes; {remedy} early_stopping=False."
-            )
-
-    def _start(self, n_hidden, dtype):
-        """Initial parameters of the network on standardized data, one flat vector."""
-        shape = self.n_features_in_, n_hidden, len(self.classes_)
-        x = np.zeros(n_network_parameters(*shape), dtype=dtype)
-        V, c, W2, _ = parameter_views(x, *shape)
-        rng = self._random_state
-        V[...] = rng.normal(size=V.shape) / np.sqrt(V.shape[1])
-        c[...] = rng.uniform(-_INTERCEPTS, _INTERCEPTS, size=c.shape)
-        W2[...] = rng.normal(scale=_OUTPUT_SPREAD / np.sqrt(n_hidden), size=W2.shape)
-        return x
-
-    def _resume(self, dtype):
-        """The fitted parameters, as a flat vector for the network on such data."""
-        (W1, W2), (b1, b2) = (coef.T for coef in self.coefs_), self.intercepts_
-        V, c = unfold(W1, b1, self._standard)
-        parts = [V, c, W2, b2]
-        return np.concatenate([part.ravel() for part in parts]).astype(dtype)
-
-    def _views(self, x):
-        c = len(self.classes_)
-        n_hidden = (x.size - c) // (self.n_features_in_ + 1 + c)
-        return parameter_views(x, self.n_features_in_, n_hidden, c)
-
-    def _layers(self, x, dtype):
-        """`coefs_` and `intercepts_` for the data as they are."""
-        V, c, W2, b2 = self._views(x)
-        W1, b1 = fold(V, c, self._standard)
-        coefs = [W1.astype(dtype).T, W2.astype(dtype).T]
-        return {"coefs_": coefs, "intercepts_": [b1.astype(dtype), b2.astype(dtype)]}
 
     def _new_optimizer(self, x):
         rule = Adam if self.solver == "adam" else Momentum
@@ -674,45 +580,11 @@ class SwishMLPClassifier(
     def _batch_size(self, n_samples):
         return min(200 if self.batch_size == "auto" else self.batch_size, n_samples)
 
-    def _objective(self, x, X, y, weight):
-        """The loss on some rows, and its gradient, as a function of them at `x`."""
-        parameters, gradient = self._views(x), np.empty_like(x)
-        gradients = self._views(gradient)
-        folded = [np.empty_like(array) for array in parameters[:2]]
-        n_classes, n_hidden = parameters[2].shape
-        most = y.size if self.solver == "lbfgs" else self._batch_size(y.size)
-        buffers = loss_buffers(most, n_hidden, n_classes, x.dtype)
-        if weight is not None:
-            weight = (weight / weight.mean()).astype(x.dtype)
-
-        def objective(rows):
-            labels = y[rows]
-            w = 1.0 / labels.size
-            loss = standardized_loss_into(
-                parameters,
-                gradients,
-                X[rows],
-                labels,
-                w if weight is None else w * weight[rows],
-                self.alpha,
-                self._standard,
-                buffers,
-                folded,
-            )
-            return loss, gradient
-
-        return objective
-
-    def _held_out_score(self, x, X, y, weight):
-        V, c, W2, b2 = self._views(x)
-        W1, b1 = fold(V, c, self._standard)
-        predicted = two_layer_forward(W1, b1, W2, b2, X)[1].argmax(axis=1)
-        return float(accuracy_score(y, predicted, sample_weight=weight))
-
-    def _finish(self, best, dtype, fresh, n_rows):
+    def _finish(self, best, network, dtype, fresh, n_rows):
         """Set the fitted attributes from where a walk ended."""
-        for name, value in self._layers(best.x, dtype).items():
+        for name, value in network.layers(best.x, dtype).items():
             setattr(self, name, value)
+        self._standard = network.standard
         self.n_parameters_ = best.x.size
         self.n_iter_ = best.n_iter
         self.t_ = (0 if fresh else self.t_) + best.n_iter * n_rows
@@ -724,11 +596,3 @@ class SwishMLPClassifier(
             self.best_loss_ = None
             self.validation_scores_ = best.scores
             self.best_validation_score_ = max(best.scores, default=None)
-
-
-def _weighted_rows(X, y, weight):
-    """The rows whose weight is not zero."""
-    if weight is None or weight.all():
-        return X, y, weight
-    rows = np.flatnonzero(weight)
-    return X[rows], y[rows], weight[rows]

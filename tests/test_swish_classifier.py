@@ -242,6 +242,22 @@ def test_sparse_equals_dense(blobs):
 
 
 @unconverged
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_memory_layout_does_not_matter(blobs, solver):
+    X, y = blobs
+    model = SwishMLPClassifier(
+        5, solver=solver, max_iter=5, batch_size=40, random_state=0
+    )
+    expected = clone(model).fit(X, y).predict_proba(X)
+    before = X.copy()
+    for form in (np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2]):
+        assert not form.flags.c_contiguous
+        found = clone(model).fit(form, y).predict_proba(X)
+        assert_allclose(found, expected, atol=1e-9)
+    assert_array_equal(X, before)
+
+
+@unconverged
 def test_weights_are_repetitions_of_rows(blobs):
     X, y = blobs
     counts = np.random.default_rng(0).integers(0, 3, size=len(X))
@@ -420,6 +436,13 @@ def test_early_stopping_keeps_the_best_epoch():
 def test_convergence_by_tol(moons):
     model = SwishMLPClassifier(4, tol=1.0, n_iter_no_change=3, random_state=0)
     assert model.fit(*moons).n_iter_ == 4
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_the_warning_points_to_the_caller(blobs, solver):
+    with pytest.warns(ConvergenceWarning) as caught:
+        SwishMLPClassifier(2, solver=solver, max_iter=1).fit(*blobs)
+    assert caught[0].filename == __file__
 
 
 class Stop:

@@ -80,16 +80,15 @@ def swish_derivative(x):
     """
     h = np.array(_as_floating(x))
     slope = np.empty_like(h)
-    swish_in_place(h, slope)
+    swish_in_place(h, slope, np.empty_like(h))
     return slope[()]
 
 
-def swish_in_place(z, slope):
-    """Turn `z` into swish(z), and write the derivative at `z` into `slope`."""
+def swish_in_place(z, slope, s):
+    """Turn `z` into swish(z), its derivative into `slope` and the sigmoid into `s`."""
     # h = z s with s = sigmoid(z) and ds/dz = s (1 - s), so that
     # dh/dz = s + z s (1 - s) = s + h (1 - s).
     # Far left s is 0 before z s can overflow, far right 1 - s is: no inf * 0.
-    s = np.empty_like(z)
     _sigmoid(z, out=s)
     z *= s
     np.subtract(1, s, out=slope)
@@ -100,12 +99,12 @@ def swish_in_place(z, slope):
 def _sigmoid(x, out):
     # 1 / (1 + exp(-x)) is as accurate left as right of zero; where exp(-x) overflows,
     # it is zero to any precision. numpy's exp is vectorised: three times as fast as
-    # scipy.special.expit.
+    # scipy.special.expit; and so is its division, unlike its reciprocal.
     with np.errstate(over="ignore", under="ignore"):
         np.negative(x, out=out)
         np.exp(out, out=out)
         out += 1
-        np.reciprocal(out, out=out)
+        np.divide(1, out, out=out)
 
 
 def softmax_cross_entropy(logits, y, *, sample_weight=None, eval_gradient=False):
@@ -181,14 +180,14 @@ def cross_entropy_in_place(z, y, weight):
     # is d loss_i / dz_ic = p_ic - [c = y_i]. A row's largest logit is taken off
     # first, which changes neither, so that no exponential overflows.
     rows = np.arange(y.size)
-    z -= z.max(axis=1, keepdims=True)
+    z -= np.maximum.reduce(z, axis=1, keepdims=True)
     loss = -z[rows, y]
     np.exp(z, out=z)
-    total = z.sum(axis=1)
-    loss += np.log(total)
-    z /= total[:, np.newaxis]
+    total = np.add.reduce(z, axis=1, keepdims=True)
+    loss += np.log(total[:, 0])
+    z /= total
     z[rows, y] -= 1
-    if np.ndim(weight) == 0:
+    if not isinstance(weight, np.ndarray):
         z *= weight
         return weight * float(loss.sum(dtype=float))
     z *= weight[:, np.newaxis]

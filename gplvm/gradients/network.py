@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import gen_batches
 
 from gplvm.gradients.activations import (
     as_class_indices,
@@ -12,8 +11,6 @@ from gplvm.gradients.activations import (
 )
 
 __all__ = ["hidden_representation", "two_layer_forward", "two_layer_loss"]
-
-_ROWS = 1024  # rows centred at a time: no second copy of the data
 
 
 def two_layer_loss(
@@ -208,7 +205,7 @@ def hidden_representation(W1, b1, X):
         W1, b1, np.empty((0, len(W1)), W1.dtype), np.empty(0, W1.dtype), X
     )
     h = _affine(X, W1, b1)
-    swish_in_place(h, np.empty_like(h))
+    swish_in_place(h, np.empty_like(h), np.empty_like(h))
     return h
 
 
@@ -222,47 +219,67 @@ def loss_into(parameters, gradients, X, y, weight, penalties, buffers):
     """
     W1, b1, W2, b2 = parameters
     alpha_1, alpha_2 = penalties
-    z1, slope, dz1, z2 = (buffer[: y.size] for buffer in buffers)
+    buffers = [buffer[: y.size] for buffer in buffers]
+    z1 = buffers[0]
 
-    # z1 = X W1' + b1,  h = z1 sigmoid(z1),  z2 = h W2' + b2,
-    # L = sum_i w_i (log sum_c exp(z2_ic) - z2_i,y_i)
-    #     + alpha_1 / 2 ||W1||^2 + alpha_2 / 2 ||W2||^2.
+    # L = sum_i w_i loss_i(z1_i) + alpha_1 / 2 ||W1||^2 + alpha_2 / 2 ||W2||^2.
     _affine(X, W1, b1, out=z1)
-    swish_in_place(z1, slope)
-    h = z1
-    _affine(h, W2, b2, out=z2)
-    loss = cross_entropy_in_place(z2, y, weight)
-    for alpha, W in ((alpha_1, W1), (alpha_2, W2)):
-        if alpha:
-            loss += 0.5 * alpha * float(np.vdot(W, W))
+    upper = None if gradients is None else gradients[2:]
+    loss = upper_loss_into((W2, b2), upper, y, weight, alpha_2, buffers)
+    if alpha_1:
+        loss += 0.5 * alpha_1 * float(np.vdot(W1, W1))
     if gradients is None:
         return loss
 
-    _backward_into(gradients, (W1, W2), X, h, slope, dz1, z2)  # z2 now holds dL/dz2
-    dW1, _, dW2, _ = gradients
+    dW1, db1, _, _ = gradients
+    first_layer_into(dW1, db1, z1, X)  # z1 now holds dL/dz1
     if alpha_1:
         dW1 += alpha_1 * W1
-    if alpha_2:
-        dW2 += alpha_2 * W2
     return loss
 
 
-def _backward_into(gradients, weights, X, h, slope, dz1, dz2):
-    """Gradients of W1, b1, W2, b2 from dz2 = dL/dz2; `dz1` is a buffer."""
-    # Back through the affine maps and the activation: dL/dW2 = dz2' h (to which the
-    # penalty adds alpha_2 W2), dL/db2 = sum_i dz2_i,
-    # dz1 = (dz2 W2) * [s + z1 s (1 - s)] with s = sigmoid(z1),
-    # dL/dW1 = dz1' X (+ alpha_1 W1), dL/db1 = sum_i dz1_i.
-    dW1, db1, dW2, db2 = gradients
+def upper_loss_into(parameters, gradients, y, weight, alpha, buffers):
+    """The loss from z1 on, which is the first of `buffers` and becomes dL/dz1.
+
+    `parameters` are W2 and b2, and so are `gradients` unless they are None; `alpha`
+    is the penalty of W2.
+    """
+    # h = z1 sigmoid(z1),  z2 = h W2' + b2,
+    # L = sum_i w_i (log sum_c exp(z2_ic) - z2_i,y_i) + alpha / 2 ||W2||^2.
+    W2, b2 = parameters
+    h, slope, scratch, z2 = buffers
+    swish_in_place(h, slope, scratch)
+    _affine(h, W2, b2, out=z2)
+    loss = cross_entropy_in_place(z2, y, weight)
+    if alpha:
+        loss += 0.5 * alpha * float(np.vdot(W2, W2))
+    if gradients is not None:
+        upper_gradient_into(gradients, W2, h, slope, z2)  # z2 now holds dL/dz2
+        if alpha:
+            gradients[0][...] += alpha * W2
+    return loss
+
+
+def upper_gradient_into(gradients, W2, h, slope, dz2):
+    """Gradients of W2 and b2 from dz2 = dL/dz2; `h` becomes dL/dz1."""
+    # Back through the affine map and the activation: dL/dW2 = dz2' h (to which the
+    # penalty adds alpha W2), dL/db2 = sum_i dz2_i,
+    # dz1 = (dz2 W2) * [s + z1 s (1 - s)] with s = sigmoid(z1).
+    dW2, db2 = gradients
     np.matmul(dz2.T, h, out=dW2)
-    np.sum(dz2, axis=0, out=db2)
-    np.matmul(dz2, weights[1], out=dz1)
-    dz1 *= slope
-    if sparse.issparse(X):
-        dW1[...] = (X.T @ dz1).T
-    else:
+    np.add.reduce(dz2, axis=0, out=db2)
+    np.matmul(dz2, W2, out=h)
+    h *= slope
+
+
+def first_layer_into(dW1, db1, dz1, X):
+    """Gradients of W1 and b1 from dz1 = dL/dz1."""
+    # dL/dW1 = dz1' X (to which the penalty adds alpha W1), dL/db1 = sum_i dz1_i.
+    np.add.reduce(dz1, axis=0, out=db1)
+    if isinstance(X, np.ndarray):
         np.matmul(dz1.T, X, out=dW1)
-    np.sum(dz1, axis=0, out=db1)
+    else:
+        dW1[...] = (X.T @ dz1).T
 
 
 def two_layer_pullback(parameters, X):
@@ -288,100 +305,21 @@ def two_layer_pullback(parameters, X):
     W1, b1, W2, b2 = parameters
     h = _affine(X, W1, b1)
     slope = np.empty_like(h)
-    swish_in_place(h, slope)
+    swish_in_place(h, slope, np.empty_like(h))
 
     def pullback(dz2, gradients):
-        _backward_into(gradients, (W1, W2), X, h, slope, np.empty_like(h), dz2)
+        dz1 = h.copy()
+        upper_gradient_into(gradients[2:], W2, dz1, slope, dz2)
+        first_layer_into(*gradients[:2], dz1, X)
 
     return _affine(h, W2, b2), pullback
 
 
-def standardized_loss_into(
-    parameters, gradients, X, y, weight, alpha, standard, buffers, folded
-):
-    """`loss_into` of the network that sees ``(X - mean) / scale``.
-
-    `X` is neither copied nor, if sparse, filled: `standard` = (mean, scale) is folded
-    into the first layer, which is written into `folded` = (W1, b1). Both weights have
-    the penalty `alpha`.
-    """
-    V, c, W2, b2 = parameters
-    mean, scale = standard
-    W1, b1 = fold(V, c, standard, out=folded)
-
-    # z1 = ((X - m) / s) V' + c = X W1' + b1 with W1 = V / s and b1 = c - W1 m, so
-    # dL/dV = (dL/dW1 - dL/db1 m') / s + alpha V,  dL/dc = dL/db1.
-    loss = loss_into((W1, b1, W2, b2), gradients, X, y, weight, (0.0, alpha), buffers)
-    loss += 0.5 * alpha * float(np.vdot(V, V))
-    if gradients is not None:
-        dV, dc, _, _ = gradients
-        dV -= np.multiply(dc[:, np.newaxis], mean, out=W1)
-        dV *= 1 / scale
-        dV += np.multiply(V, alpha, out=W1)
-    return loss
-
-
-def fold(V, c, standard, out=None):
-    """The first layer's W1 and b1, from those on ``(X - mean) / scale``."""
-    mean, scale = standard
-    W1, b1 = (np.empty_like(V), np.empty_like(c)) if out is None else out
-    np.multiply(V, 1 / scale, out=W1)
-    np.matmul(W1, mean, out=b1)
-    np.subtract(c, b1, out=b1)
-    return W1, b1
-
-
-def unfold(W1, b1, standard):
-    """The first layer on ``(X - mean) / scale``, from W1 and b1: undoes `fold`."""
-    mean, scale = standard
-    return W1 * scale, b1 + W1 @ mean
-
-
-def mean_and_scale(X, weight=None):
-    """Each feature's mean and the features' common standard deviation.
-
-    The second is one number, the root of the mean variance, and never zero: constant
-    data have their own root mean square instead, or 1 if that is zero too.
-    """
-    weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, dtype=float)
-    weight = weight / weight.sum()
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, squares = _moments(X, weight)
-        size = np.sqrt(mean @ mean / mean.size)
-    if not np.isfinite(squares):
-        raise ValueError(
-            f"The squares of the data overflow (largest entry {abs(X).max():.3g}). "
-            "Divide the data by a constant."
-        )
-    scale = np.sqrt(max(squares, 0.0) / mean.size)
-    if scale <= 10 * np.finfo(X.dtype).eps * size:
-        scale = size or 1.0
-    return mean.astype(X.dtype, copy=False), float(scale)
-
-
-def _moments(X, weight):
-    """The mean row, and the mean squared distance from it, by chunks of rows."""
-    chunks = list(gen_batches(X.shape[0], _ROWS))
-    mean = sum(weight[rows] @ X[rows] for rows in chunks)
-    squares = 0.0
-    for rows in chunks:
-        if sparse.issparse(X):
-            # sum_j (x_j - m_j)^2 = ||m||^2 + sum over the stored of (x - m)^2 - m^2
-            centred = X[rows].astype(float)
-            at = mean[centred.indices]
-            centred.data = (centred.data - at) ** 2 - at**2
-            row_squares = np.asarray(centred.sum(axis=1)).ravel() + mean @ mean
-        else:
-            centred = X[rows] - mean
-            row_squares = np.einsum("ij,ij->i", centred, centred)
-        squares += float(weight[rows] @ row_squares)
-    return mean, squares
-
-
 def loss_buffers(n_samples, n_hidden, n_classes, dtype):
     """What `loss_into` writes its intermediate results into, for so many rows."""
-    columns = (n_hidden, n_hidden, n_hidden, n_classes)
-    return [np.empty((n_samples, width), dtype=dtype) for width in columns]
+    hidden = [np.empty((n_samples, n_hidden), dtype=dtype) for _ in range(3)]
+    # The logits by columns: a sum over a few classes is then a sum of long vectors.
+    return [*hidden, np.empty((n_classes, n_samples), dtype=dtype).T]
 
 
 def parameter_views(vector, n_features, n_hidden, n_classes):
@@ -401,12 +339,17 @@ def _affine(X, W, b, out=None):
     """``X @ W.T + b``; a sparse `X` gives a dense result."""
     if out is None:
         out = np.empty((X.shape[0], W.shape[0]), dtype=W.dtype)
-    if sparse.issparse(X):
-        out[...] = X @ W.T
-    else:
-        np.matmul(X, W.T, out=out)
+    product_into(out, X, W)
     out += b
     return out
+
+
+def product_into(out, X, W):
+    """Write ``X @ W.T`` into `out`; a sparse `X` gives a dense result."""
+    if isinstance(X, np.ndarray):
+        np.matmul(X, W.T, out=out)
+    else:
+        out[...] = X @ W.T
 
 
 def _checked(W1, b1, W2, b2, X):
