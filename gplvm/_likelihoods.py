@@ -11,9 +11,9 @@ from sklearn.gaussian_process import kernels as sk
 
 from gplvm import _linalg, kernels
 from gplvm._centred import CentredSparse
-from gplvm._parallel import numpy_blas_at_one_thread, row_blocks
+from gplvm._parallel import map_blocks, numpy_blas_at_one_thread, row_blocks
 from gplvm.gradients.gaussian_process import (
-    dense_gradient_block,
+    data_factor,
     gplvm_trace_term,
     operator_gplvm_trace_term,
     triangular_gp_log_likelihood,
@@ -101,11 +101,7 @@ class DenseLikelihood:
     def __init__(self, kernel, Y):
         self.kernel = kernel
         self.Y = Y
-        n_samples, n_features = Y.shape
-        # Y enters only through Y Y' = F F': Y' = Q R gives F = R', (N, N).
-        self._factor = (
-            Y if n_features <= n_samples else np.linalg.qr(Y.T, mode="r").T.copy()
-        )
+        self._factor = data_factor(Y)
 
     def encode(self, embedding):
         """The coordinates to optimise: the latent positions themselves."""
@@ -131,56 +127,55 @@ class DenseLikelihood:
         kernel = self.kernel.clone_with_theta(theta[:-1])
         noise_variance = float(np.exp(theta[-1]))
         n_samples, n_features = self.Y.shape
-        blocks = row_blocks(n_samples)
+        # The last block of rows of a triangle is the longest: first come, first served.
+        blocks = row_blocks(n_samples)[::-1]
         pullbacks = {}
 
         def make_covariance():
             K = np.empty((n_samples, n_samples))
-            for rows in blocks:
+
+            def fill(rows):
                 X, X_before = embedding[rows], embedding[: rows.start]
                 corner, pull_corner = kernels.evaluate(kernel, X)
-                K[rows, rows] = corner + noise_variance * np.eye(len(X))
+                K[rows, rows] = corner
                 pull_before = None
                 if rows.start:
                     before, pull_before = kernels.evaluate(kernel, X, X_before)
                     K[rows, : rows.start] = before
                 if eval_gradient:
                     pullbacks[rows.start] = pull_corner, pull_before
+
+            map_blocks(fill, blocks)
+            np.einsum("ii->i", K)[:] += noise_variance
             return K
 
         if not eval_gradient:
             return triangular_gp_log_likelihood(
                 make_covariance, self._factor, n_features
             )
-        value, weights, K_inv = triangular_gp_log_likelihood(
+        value, gradient_block = triangular_gp_log_likelihood(
             make_covariance, self._factor, n_features, eval_gradient=True
         )
 
-        dL_dtheta, dL_dX = np.zeros(len(theta)), np.zeros(embedding.shape)
-        for rows in blocks:
+        def pull_back(rows):
             pull_corner, pull_before = pullbacks.pop(rows.start)
-            G = dense_gradient_block(
-                weights[rows],
-                weights[rows],
-                _linalg.symmetrize(K_inv[rows, rows]),
-                n_features,
-            )
+            G = gradient_block(rows, rows)
             dtheta, dX = pull_corner(G)
-            dL_dtheta += np.append(dtheta, noise_variance * np.trace(G))
+            dtheta = np.append(dtheta, noise_variance * np.trace(G))
+            if pull_before is None:
+                return dtheta, dX, np.empty((0, dX.shape[1]))
+            # Twice, for the mirror image of the block: a pullback is linear.
+            G = gradient_block(rows, slice(0, rows.start))
+            dtheta_before, dX_rows, dX_before = pull_before(G)
+            dtheta[:-1] += 2.0 * dtheta_before
+            return dtheta, dX + 2.0 * dX_rows, 2.0 * dX_before
+
+        dL_dtheta, dL_dX = np.zeros(len(theta)), np.zeros(embedding.shape)
+        for rows, parts in zip(blocks, map_blocks(pull_back, blocks), strict=True):
+            dtheta, dX, dX_before = parts
+            dL_dtheta += dtheta
             dL_dX[rows] += dX
-            if pull_before is not None:
-                before = slice(0, rows.start)
-                G = dense_gradient_block(
-                    weights[rows],
-                    weights[before],
-                    K_inv[rows, before],
-                    n_features,
-                    mirrored=True,
-                )
-                dtheta, dX, dX_before = pull_before(G)
-                dL_dtheta[:-1] += dtheta
-                dL_dX[rows] += dX
-                dL_dX[before] += dX_before
+            dL_dX[: rows.start] += dX_before
         return value, {"embedding": dL_dX, "theta": dL_dtheta}
 
     def posterior(self, embedding, theta):

@@ -12,6 +12,9 @@ from scipy.linalg import lapack
 
 JITTER_LADDER = (0.0, *(10.0**power for power in range(-10, -3)))
 
+# Rows of a block that is handled in cache.
+_BLOCK = 128
+
 
 class NotPositiveDefiniteError(np.linalg.LinAlgError):
     """A covariance stayed numerically indefinite up to the largest jitter."""
@@ -92,17 +95,33 @@ def inverse_factor(L):
     return np.tril(factor.T)
 
 
+def inverse_factor_in_place(L):
+    """`inverse_factor` in the memory of the factor `L`."""
+    triangle, info = lapack.dtrtri(L.T, lower=0, overwrite_c=1)
+    _check_diagonal(triangle, info)
+    factor = triangle.T
+    for start in range(0, len(factor), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        factor[rows, rows] = np.tril(factor[rows, rows])
+        factor[rows, rows.stop :] = 0.0
+    return factor
+
+
 def inverse_in_place(L):
     """The lower triangle of ``(L L')^-1``, in the memory of the factor `L`."""
     triangle, info = lapack.dpotri(L.T, lower=0, overwrite_c=1)
-    if info != 0:
-        raise NotPositiveDefiniteError(
-            f"A Cholesky factor of {L.shape[0]} rows has a zero on its diagonal."
-        )
+    _check_diagonal(triangle, info)
     return triangle.T
 
 
-def symmetrize(A, block=128):
+def _check_diagonal(triangle, info):
+    if info != 0:
+        raise NotPositiveDefiniteError(
+            f"A Cholesky factor of {len(triangle)} rows has a zero on its diagonal."
+        )
+
+
+def symmetrize(A, block=_BLOCK):
     """Copy the strict lower triangle of `A` to the upper one, in place.
 
     Block by block, since a transposed copy of a whole matrix misses the cache.
@@ -112,6 +131,6 @@ def symmetrize(A, block=128):
         stop = min(start + block, n)
         A[start:stop, stop:] = A[stop:, start:stop].T
         corner = A[start:stop, start:stop]
-        upper = np.triu_indices(stop - start, 1)
-        corner[upper] = corner.T[upper]
+        above = np.tri(stop - start, k=-1, dtype=bool).T
+        np.copyto(corner, corner.T.copy(), where=above)
     return A

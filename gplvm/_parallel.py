@@ -4,16 +4,18 @@ numpy and BLAS release the interpreter's lock, so threads share the arrays and u
 the cores; for the thin matrices of a block that beats BLAS's own threads.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 # Rows of a block: with a thousand columns it stays in a core's cache.
 BLOCK_ROWS = 128
 
-# Starting threads, and waiting for them, takes as long as some blocks.
+# Handing blocks to threads, and waiting for them, takes as long as some blocks.
 _BLOCKS_PER_THREAD = 4
 
 
@@ -60,6 +62,51 @@ def numpy_blas_at_one_thread():
                 library.set_num_threads(threads)
 
 
+@cache
+def keep_freed_memory():
+    """Let the C library keep the memory of arrays of up to some megabytes.
+
+    glibc hands large blocks back to the system when they are freed, and each page of
+    the next is faulted in anew, at the cost of a page's exponentials. Once a block near
+    its limit of 32 MiB was freed, it keeps whatever is smaller. Elsewhere nothing
+    happens.
+    """
+    np.empty(31 * 2**20, dtype=np.uint8)
+
+
+@contextmanager
+def block_map(n_blocks, threads=None):
+    """A context that gives a ``map_blocks`` for several times `n_blocks` blocks.
+
+    BLAS is at one thread as long as it lasts, between the maps too.
+
+    Parameters
+    ----------
+    n_blocks : int
+        Number of blocks, each of which takes far longer than a thread's start.
+
+    threads : int, default=None
+        Threads at most. None: as many as BLAS would use.
+    """
+    workers = min(n_threads() if threads is None else threads, n_blocks)
+    with one_blas_thread():
+        if workers <= 1:
+            yield lambda function, blocks: [function(block) for block in blocks]
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            yield lambda function, blocks: list(pool.map(function, blocks))
+
+
+@cache
+def _pool(workers):
+    """Threads that wait for blocks: an evaluation maps several times."""
+    return ThreadPoolExecutor(workers, thread_name_prefix="gplvm")
+
+
+if hasattr(os, "register_at_fork"):  # a fork has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def map_blocks(function, blocks):
     """``[function(block) for block in blocks]``, in that order, on threads.
 
@@ -69,5 +116,5 @@ def map_blocks(function, blocks):
     workers = min(n_threads(), len(blocks) // _BLOCKS_PER_THREAD)
     if workers <= 1:
         return [function(block) for block in blocks]
-    with one_blas_thread(), ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(function, blocks))
+    with one_blas_thread():
+        return list(_pool(workers).map(function, blocks))

@@ -6,7 +6,9 @@ from numpy.testing import assert_allclose
 from scipy.sparse import random as sparse_random
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process import kernels as sk
+from threadpoolctl import threadpool_limits
 
+from gplvm import kernels
 from gplvm._centred import CentredSparse
 from gplvm._likelihoods import DenseLikelihood, LinearLikelihood
 from gplvm.gradients import check_gradient
@@ -54,6 +56,34 @@ def test_gradients_equal_differences(name, n, d):
         assert_allclose(value_and_gradient(**point)[0], value, rtol=1e-12)
         point["embedding"] = likelihood.encode(X)
         assert check_gradient(value_and_gradient_in_coordinates, point) < 1e-7
+
+
+@pytest.mark.parametrize("n, d, threads", [
+    (1, 1, 1), (127, 3, 1), (129, 80, 1), (260, 270, 1), (400, 3, 2), (400, 250, 2),
+])  # fmt: skip
+def test_blocks_equal_the_whole_matrix(n, d, threads, monkeypatch):
+    # Several blocks of rows, one of them incomplete; few features and many; in turn
+    # and on threads. The judge is the gradient of the whole matrix.
+    Y, X, _ = _problem(n, d)
+    monkeypatch.setattr("gplvm._parallel._BLOCKS_PER_THREAD", 1)
+    kernel, noise = KERNELS["noisy"], 0.3
+    theta = np.append(kernel.theta, np.log(noise))
+    with threadpool_limits(threads, user_api="blas"):
+        value, gradient = DenseLikelihood(kernel, Y).log_likelihood(
+            X, theta, eval_gradient=True
+        )
+    K, pullback = kernels.evaluate(kernel, X)
+    K_inv = np.linalg.inv(K + noise * np.eye(n))
+    dL_dK = 0.5 * (K_inv @ Y @ Y.T @ K_inv - d * K_inv)
+    dtheta, dX = pullback(dL_dK)
+    log_determinant = np.linalg.slogdet(K + noise * np.eye(n))[1]
+    judge = -0.5 * (
+        n * d * np.log(2.0 * np.pi) + d * log_determinant + np.vdot(Y, K_inv @ Y)
+    )
+    assert_allclose(value, judge, rtol=1e-11)
+    dtheta = np.append(dtheta, noise * np.trace(dL_dK))
+    assert_allclose(gradient["theta"], dtheta, rtol=1e-8, atol=1e-9)
+    assert_allclose(gradient["embedding"], dX, atol=1e-9 * max(1.0, np.abs(dX).max()))
 
 
 @pytest.mark.parametrize("n, d", [(9, 4), (4, 9)])

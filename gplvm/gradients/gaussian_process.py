@@ -13,6 +13,7 @@ References
 import numpy as np
 
 from gplvm import _linalg
+from gplvm._parallel import map_blocks, row_blocks
 
 LOG_2_PI = np.log(2.0 * np.pi)
 
@@ -93,7 +94,7 @@ def gp_log_likelihood(K, Y, *, n_features=None, eval_gradient=False):
 def triangular_gp_log_likelihood(
     make_covariance, Y, n_features, *, eval_gradient=False
 ):
-    """`gp_log_likelihood` in the memory of one matrix, of which one triangle is used.
+    """`gp_log_likelihood` on one triangle of the matrix, with its gradient by blocks.
 
     Parameters
     ----------
@@ -102,57 +103,141 @@ def triangular_gp_log_likelihood(
         memory is taken over. It is called again if jitter is needed.
 
     Y : ndarray of shape (n_samples, r)
-        Data or a factor of them.
+        The data as `data_factor` returns them.
 
     n_features : int
         D.
 
     eval_gradient : bool, default=False
-        Whether to return what the gradient is made of too.
+        Whether to return the gradient too.
 
     Returns
     -------
     value : float
         L, in nats.
 
-    weights : ndarray of shape (n_samples, r)
-        K^-1 Y. Only if `eval_gradient`.
-
-    K_inv : ndarray of shape (n_samples, n_samples)
-        K^-1 in the lower triangle; the rest is arbitrary. `dense_gradient_block`
-        turns any part of it into that part of dL/dK. Only if `eval_gradient`.
+    gradient_block : callable
+        ``gradient_block(rows, columns)`` is that block of dL/dK, for two equal slices
+        or columns that all come before the rows. Only if `eval_gradient`.
     """
     L = _linalg.cholesky_of(make_covariance)
+    if eval_gradient and _is_wide(*Y.shape):
+        return _wide_value_and_gradient(L, Y, n_features)
     value, weights = _value_and_weights(L, Y, n_features)
     if not eval_gradient:
         return value
-    return value, weights, _linalg.inverse_in_place(L)
+    K_inv = _linalg.inverse_in_place(L)
+
+    def gradient_block(rows, columns):
+        inverse = K_inv[rows, columns]
+        if rows == columns:
+            inverse = _linalg.symmetrize(inverse)
+        return dense_gradient_block(
+            weights[rows], weights[columns], inverse, n_features
+        )
+
+    return value, gradient_block
+
+
+def data_factor(Y):
+    """F (N, min(N, D)) with F F' = Y Y', through which alone the data enter.
+
+    `Y` itself where D is small; otherwise a lower trapezoidal factor, whose zeros
+    `triangular_gp_log_likelihood` does not multiply.
+    """
+    # Y' = Q R with Q'Q = I: Y Y' = R'R.
+    return np.linalg.qr(Y.T, mode="r").T.copy() if _is_wide(*Y.shape) else Y
+
+
+def _is_wide(n_samples, rank):
+    """Whether the products with the data cost more than those that avoid them."""
+    # Beside the factor of K, N^3 (2/3 + 3 r / N) flops against 2 N^3 at most, the
+    # latter in smaller products: the two take the same time near r = 0.6 N.
+    return 5 * rank > 3 * n_samples
+
+
+def _wide_value_and_gradient(L, F, n_features):
+    """Value and blocks of dL/dK for a lower trapezoidal factor F of many columns."""
+    # With K = L L', M = L^-1 and A = M F, lower trapezoidal as F is:
+    # tr(K^-1 Y Y') = |A|^2 and dL/dK = M' S M / 2 with S = A A' - D I. Products of
+    # triangles take, after L, at most N^3 / 3 (M) + N^3 / 3 (A) + N^3 / 3 (S) +
+    # 2 N^3 / 3 (S M) + N^3 / 3 flops, whatever D is.
+    log_determinant = _linalg.log_determinant(L)
+    M = _linalg.inverse_factor_in_place(L)
+    A = _trapezoidal_product(M, F)
+    value = _value(n_features, log_determinant, np.vdot(A, A), len(M))
+    S = _square_of_trapezoid(A, n_features)
+    del A
+    S_M = _below_diagonal_product(S, M)
+    del S
+
+    def gradient_block(rows, columns):
+        block = M[rows.start :, rows].T @ S_M[rows.start :, columns]
+        block *= 0.5
+        return block
+
+    return value, gradient_block
+
+
+def _trapezoidal_product(M, F):
+    """M F of a lower triangle and a lower trapezoid."""
+    product = np.zeros(F.shape)
+
+    def fill(rows):
+        for columns in row_blocks(min(rows.stop, F.shape[1])):
+            inner = slice(columns.start, rows.stop)
+            product[rows, columns] = M[rows, inner] @ F[inner, columns]
+
+    map_blocks(fill, row_blocks(len(M))[::-1])  # the longest first
+    return product
+
+
+def _square_of_trapezoid(A, shift):
+    """A A' - shift I of a lower trapezoid."""
+    square = np.empty((len(A), len(A)))
+
+    def fill(columns):
+        below, inner = slice(columns.start, None), slice(0, columns.stop)
+        panel = A[below, inner] @ A[columns, inner].T
+        square[below, columns] = panel
+        square[columns, below] = panel.T
+        np.einsum("ii->i", square[columns, columns])[:] -= shift  # a view
+
+    map_blocks(fill, row_blocks(len(A)))
+    return square
+
+
+def _below_diagonal_product(S, M):
+    """The blocks on and below the diagonal of S M, for a lower triangle M."""
+    product = np.empty(S.shape)
+
+    def fill(columns):
+        below = slice(columns.start, None)
+        product[below, columns] = S[below, below] @ M[below, columns]
+
+    map_blocks(fill, row_blocks(len(S)))
+    return product
 
 
 def _value_and_weights(L, Y, n_features):
     weights = _linalg.solve(L, Y)
-    value = -0.5 * (
-        L.shape[0] * n_features * LOG_2_PI
-        + n_features * _linalg.log_determinant(L)
-        + np.vdot(Y, weights)
-    )
-    return float(value), weights
+    log_determinant = _linalg.log_determinant(L)
+    return _value(n_features, log_determinant, np.vdot(Y, weights), len(L)), weights
 
 
-def dense_gradient_block(
-    weights_rows, weights_columns, K_inv, n_features, *, mirrored=False
-):
-    """A block of dL/dK, from its rows and columns of K^-1 Y and the block of K^-1.
+def _value(n_features, log_determinant, trace, n_samples):
+    constant = n_samples * n_features * LOG_2_PI
+    return float(-0.5 * (constant + n_features * log_determinant + trace))
 
-    With `mirrored` it is twice that, for a block that stands for its mirror image too.
-    """
+
+def dense_gradient_block(weights_rows, weights_columns, K_inv, n_features):
+    """A block of dL/dK, from its rows and columns of K^-1 Y and the block of K^-1."""
     # d log|K| = tr(K^-1 dK) and d K^-1 = -K^-1 dK K^-1, so
     # dL = -(D/2) tr(K^-1 dK) + tr(K^-1 Y Y' K^-1 dK) / 2, that is
     # dL/dK = (K^-1 Y Y' K^-1 - D K^-1) / 2.
     block = weights_rows @ weights_columns.T
     block -= n_features * K_inv
-    if not mirrored:
-        block *= 0.5
+    block *= 0.5
     return block
 
 
