@@ -8,6 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -34,12 +35,48 @@ def row_blocks(n_rows, size=BLOCK_ROWS):
     return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
-def one_blas_thread():
-    """A context in which BLAS runs on one thread: for many small operations."""
-    return _blas().limit(limits=1)
+_lock = Lock()
+_limited = {}  # path of a BLAS: [how many contexts limit it, its threads before]
 
 
 @contextmanager
+def _at_one_thread(libraries):
+    """A context in which these have one thread.
+
+    The number belongs to the process: of several contexts at a time, in whatever
+    threads, the first sets it, and the last to end puts back what was there.
+    """
+    with _lock:
+        for library in libraries:
+            state = _limited.setdefault(library.filepath, [0, library.num_threads])
+            state[0] += 1
+            _set_threads(library, 1)
+    try:
+        yield
+    finally:
+        with _lock:
+            for library in libraries:
+                state = _limited[library.filepath]
+                state[0] -= 1
+                if state[0] == 0:
+                    _set_threads(library, state[1])
+                    del _limited[library.filepath]
+
+
+def _set_threads(library, n_threads):
+    # From threadpoolctl 3.8 on, one thread controls OpenBLAS, until it is told to let
+    # go; contexts that overlap may end in another thread than the first began in.
+    let_go = getattr(library, "clear_controlling_thread", lambda force: None)
+    let_go(force=True)
+    library.set_num_threads(n_threads)
+    let_go(force=True)
+
+
+def one_blas_thread():
+    """A context in which BLAS runs on one thread: for many small operations."""
+    return _at_one_thread(_blas().lib_controllers)
+
+
 def numpy_blas_at_one_thread():
     """A context in which numpy's own BLAS has one thread, and scipy's keeps its own.
 
@@ -49,17 +86,8 @@ def numpy_blas_at_one_thread():
     """
     libraries = _blas().lib_controllers
     of_numpy = [library for library in libraries if "numpy" in library.filepath]
-    before = [library.num_threads for library in of_numpy]
     shared = len(of_numpy) == len(libraries)  # one library serves both
-    for library in of_numpy:
-        if not shared:
-            library.set_num_threads(1)
-    try:
-        yield
-    finally:
-        for library, threads in zip(of_numpy, before, strict=True):
-            if not shared:
-                library.set_num_threads(threads)
+    return _at_one_thread([] if shared else of_numpy)
 
 
 @cache

@@ -1,0 +1,72 @@
+"""Blocks on threads leave the process as they found it."""
+
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from gplvm import _parallel
+
+
+def _threads():
+    blas = [info for info in threadpool_info() if info["user_api"] == "blas"]
+    return [info["num_threads"] for info in blas]
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    """BLAS at two threads, whatever the test run has."""
+    with threadpool_limits(2, user_api="blas"):
+        yield
+
+
+@pytest.mark.parametrize(
+    "context", [_parallel.one_blas_thread, _parallel.numpy_blas_at_one_thread]
+)
+def test_contexts_that_overlap_put_back_what_was_there(context):
+    before = _threads()
+    entered, leave = threading.Event(), threading.Event()
+
+    def other():
+        with _parallel.one_blas_thread():
+            entered.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    with context():
+        thread.start()
+        assert entered.wait(10)
+    # The first has ended, the other goes on.
+    assert set(_threads()) == {1}
+    leave.set()
+    thread.join()
+    assert _threads() == before
+
+
+def test_results_keep_the_order_of_the_blocks():
+    blocks = _parallel.row_blocks(1000, 10)
+    found = _parallel.map_blocks(lambda rows: rows.start, blocks)
+    assert found == list(range(0, 1000, 10))
+
+
+def test_maps_in_several_threads_at_once():
+    X = np.arange(64.0 * 300).reshape(300, 64)
+    expected = [X[rows] @ X[rows].T for rows in _parallel.row_blocks(300, 10)]
+    answers = {}
+
+    def work(name):
+        answers[name] = _parallel.map_blocks(
+            lambda rows: X[rows] @ X[rows].T, _parallel.row_blocks(300, 10)
+        )
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for answer in answers.values():
+        for part, known in zip(answer, expected, strict=True):
+            np.testing.assert_array_equal(part, known)
+    assert len(answers) == 4
+    assert _threads() == [2] * len(_threads())
