@@ -27,7 +27,7 @@ REFERENCE = "".join(
 )
 
 ROOMS = ["gplvm", "gplvm.gradients", "gplvm.kernels", "gplvm.datasets"]
-ROOMS += ["gplvm.plotting"]
+ROOMS += ["gplvm.graphs", "gplvm.plotting"]
 
 # What numpydoc finds wrong, of all that it looks for.
 ERRORS = {

@@ -7,7 +7,7 @@ import os
 import sys
 
 from gplvm import __version__
-from gplvm.cli import _apply, _classify, _creatures, _demo, _embed
+from gplvm.cli import _apply, _classify, _creatures, _demo, _embed, _graphs
 from gplvm.cli._errors import Interrupted, UserError, stopped_by_ctrl_c
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -21,6 +21,7 @@ examples:
   gplvm transform embedded/model.gplvm new.csv
   gplvm classify images --output classified
   gplvm predict classified/model.gplvm new-images
+  gplvm graphs --output graphs     the losses' computational graphs, as pictures
 
 gplvm COMMAND --help has the options of each.
 """
@@ -42,7 +43,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=f"gplvm {__version__}")
     commands = parser.add_subparsers(title="commands", dest="COMMAND", required=True)
-    for command in (_demo, _creatures, _embed, _classify, _apply):
+    for command in (_demo, _creatures, _embed, _classify, _apply, _graphs):
         command.add_to(commands)
     return parser
 
