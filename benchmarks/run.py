@@ -14,12 +14,14 @@ import bench_embeddings
 import bench_exact
 import bench_imports
 import bench_linear
+import bench_missing
 
 SECTIONS = {
     "linear": bench_linear,
     "exact": bench_exact,
     "autoencoder": bench_autoencoder,
     "classifier": bench_classifier,
+    "missing": bench_missing,
     "imports": bench_imports,
     "embeddings": bench_embeddings,
 }

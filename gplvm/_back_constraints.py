@@ -19,7 +19,11 @@ from gplvm.gradients.network import (
 )
 
 _N_CENTRES = 1000  # at most, of the kernel mapping
-_N_HIDDEN = 64  # of the network
+# Hidden units of the network: one for so many rows, within these bounds. More fit the
+# training rows better and new ones worse: 64 for 200 digits reconstruct new ones with
+# an error of 0.73 of their variance, 8 with 0.55.
+_ROWS_PER_UNIT = 25
+_N_HIDDEN = (8, 64)
 _RIDGE = 1e-3  # of the fit to the initial positions, relative to the features
 
 
@@ -73,6 +77,8 @@ class KernelMapping:
 class NetworkMapping:
     """The two-layer swish network's forward pass, one output a latent dimension.
 
+    It has a hidden unit for every 25 rows, at least 8 and at most 64.
+
     Parameters
     ----------
     Y, n_components, random_state
@@ -80,7 +86,8 @@ class NetworkMapping:
     """
 
     def __init__(self, Y, n_components, random_state):
-        self._shape = Y.shape[1], _N_HIDDEN, n_components
+        n_hidden = int(np.clip(len(Y) // _ROWS_PER_UNIT, *_N_HIDDEN))
+        self._shape = Y.shape[1], max(n_hidden, n_components), n_components
         self.Y = Y
         self._scale = Y.std() * np.sqrt(Y.shape[1]) or 1.0
         self._training = Y / self._scale

@@ -35,6 +35,8 @@ from gplvm._starts import candidate_starts, race
 _NOISE_BOUNDS = (1e-8, 10.0)
 _LINEAR_NOISE_BOUNDS = (1e-14, 10.0)
 
+_VARIANCES = (1e-130, 1e130)  # of data whose unit floating point can stand
+
 _SHORTCUTS = {
     "rbf": lambda: sk.RBF(1.0, "fixed"),
     "matern32": lambda: sk.Matern(1.0, "fixed", nu=1.5),
@@ -42,8 +44,11 @@ _SHORTCUTS = {
     "rational_quadratic": lambda: sk.RationalQuadratic(1.0, 1.0, "fixed"),
 }
 
-# Up to this many rows "auto" is exact, beyond it has so many inducing points.
+# Up to this many rows "auto" is exact, beyond it has so many inducing points. With
+# missing values, where a pattern costs the exact model as much as all of the complete
+# data, it pays up to the cost of so many complete rows: about twice the sparse model's.
 _EXACT_ROWS = 1500
+_EXACT_ROWS_MISSING = 750
 _AUTO_INDUCING = 100
 
 
@@ -91,16 +96,19 @@ class GPLVM(LatentModel):
 
     init : {"pca", "isomap", "random"} or array-like of shape \
             (n_samples, n_components), default="pca"
-        Start of the latent positions. An array is taken as it is; from ``"pca"`` and
-        ``"isomap"`` a few spreads race for 20 iterations, judged by the likelihood,
-        unless the kernel is linear.
+        Start of the latent positions. Unless it is ``"random"`` or the kernel is
+        linear, a few spreads race for 20 iterations and the best two for 30 more,
+        judged by the likelihood. Of an array the shape counts and not the scale: among
+        the racers is the scale at which the likelihood is highest, so that the
+        `embedding_` of an earlier fit stays where it is.
 
     n_inducing : int, "auto" or None, default="auto"
         Number of inducing points M of the sparse approximation [3]_, which maximises
         a lower bound of the likelihood at O(N M^2) instead of O(N^3). ``"auto"`` is
         exact up to 1500 rows, and 100 points beyond; None is always exact. With
         missing values an exact model has a matrix for each pattern of them, and
-        ``"auto"`` is exact while all of them cost no more than 1500 complete rows.
+        ``"auto"`` is exact while all of them cost no more than 750 complete rows
+        (375 rows with 8 patterns, 150 with 125).
         The linear kernel is always exact on complete data.
 
     back_constraint : {"kernel", "mlp"} or None, default=None
@@ -290,7 +298,8 @@ class GPLVM(LatentModel):
         ------
         ValueError
             If `n_components` exceeds the rows or the features, `n_inducing` the rows,
-            `init` has the wrong shape, the data are infinite, a row or a column has no
+            `init` has the wrong shape, the data are infinite or in a unit so far from
+            one that their squares' squares overflow or vanish, a row or a column has no
             observed entry, or entries are missing under a back constraint.
 
         NotImplementedError
@@ -322,6 +331,7 @@ class GPLVM(LatentModel):
                 "contains NaN; use back_constraint=None"
             )
         variance = mean_variance(Y)
+        _check_unit(variance)
         kernel = self._resolve_kernel(variance)
         n_inducing = self._resolve_n_inducing(Y, kernel)
         likelihood = self._make_likelihood(kernel, Y, n_inducing)
@@ -353,7 +363,8 @@ class GPLVM(LatentModel):
             candidates = self._candidates(likelihood, variance, n_inducing, rng)
             first = candidates[0]
             if len(candidates) > 1:
-                first, minimum = race(candidates, **problem)
+                dilate = not isinstance(self.init, str)
+                first, minimum = race(candidates, dilate=dilate, **problem)
         if minimum is not None and minimum.interrupted:
             _warn_of_interruption("before its first iteration: its start is kept")
             blocks = first
@@ -425,7 +436,8 @@ class GPLVM(LatentModel):
             return None  # exact, and cheaper than any approximation
         if self.n_inducing == "auto":
             # An exact model has a matrix for each pattern of missing values.
-            exact = n_patterns * n_samples**3 <= _EXACT_ROWS**3
+            most = _EXACT_ROWS if n_patterns == 1 else _EXACT_ROWS_MISSING
+            exact = n_patterns * n_samples**3 <= most**3
             return None if exact else min(_AUTO_INDUCING, n_samples)
         if self.n_inducing is None:
             _check_memory(n_samples, n_patterns)
@@ -607,7 +619,8 @@ class GPLVM(LatentModel):
         Raises
         ------
         ValueError
-            If a shape is wrong, or inducing points are given to an exact model.
+            If a shape is wrong, a value is NaN or infinite, or inducing points are
+            given to an exact model.
 
         Examples
         --------
@@ -658,7 +671,19 @@ def _checked(given, fitted, name):
     given = np.asarray(given, dtype=float)
     if given.shape != fitted.shape:
         raise ValueError(f"{name} has shape {given.shape}, expected {fitted.shape}")
+    if not np.all(np.isfinite(given)):
+        raise ValueError(f"{name} holds NaN or infinity")
     return given
+
+
+def _check_unit(variance):
+    """Refuse data whose fourth powers leave the range of double precision."""
+    if not _VARIANCES[0] < variance < _VARIANCES[1]:
+        raise ValueError(
+            f"The data's standard deviation is {np.sqrt(variance):.1g}, too "
+            f"{'small' if variance < 1.0 else 'large'} for their fourth powers to be "
+            "represented; divide the data by a constant"
+        )
 
 
 def _check_memory(n_samples, n_patterns):

@@ -1,8 +1,16 @@
 """What every latent model shares: where it starts and how it lies."""
 
+import warnings
+
 import numpy as np
+from scipy.sparse import SparseEfficiencyWarning
 from sklearn.decomposition import PCA
 from sklearn.utils.extmath import randomized_svd
+
+# Missing values are filled in for the start by an approximation of at most this rank,
+# or of that of the latent space if it is higher, after so many iterations.
+_FILLED_RANK = 20
+_FILLED_ITERATIONS = 20
 
 
 def initial_embedding(Y, n_components, init, random_state):
@@ -41,12 +49,7 @@ def initial_embedding(Y, n_components, init, random_state):
         if init == "pca":
             embedding = _principal_components(Y, n_components, random_state)
         else:
-            from sklearn.manifold import Isomap  # slow to import, seldom used
-
-            neighbours = min(10, Y.shape[0] - 1)
-            embedding = Isomap(
-                n_neighbors=neighbours, n_components=n_components
-            ).fit_transform(Y)
+            embedding = _isomap(Y, n_components)
         spread = embedding.std(axis=0).max()
         return embedding / spread if spread > 0 else embedding
     embedding = np.array(init, dtype=float)
@@ -60,16 +63,46 @@ def initial_embedding(Y, n_components, init, random_state):
     return embedding
 
 
-def _filled(Y, rank):
-    """`Y` with its missing values replaced by a low-rank approximation of the rest."""
+def _filled(Y, n_components):
+    """`Y` with its missing values replaced by a low-rank approximation of the rest.
+
+    Singular values are shrunk as is best for white noise [1]_, those within the noise
+    to nothing: unshrunk ones follow the noise of the observed entries, and the worse
+    the more of them there are. So the rank may be higher than that of the latent space,
+    whose few columns would know less of what is missing.
+
+    References
+    ----------
+    .. [1] M. Gavish and D. L. Donoho, "Optimal Shrinkage of Singular Values", IEEE
+       Transactions on Information Theory 63, 2017, equation 7.
+    """
     missing = np.isnan(Y)
     if not missing.any():
         return Y
     filled = np.where(missing, 0.0, Y)
-    for _ in range(20):
+    smaller, larger = sorted(Y.shape)
+    rank = min(max(n_components, min(_FILLED_RANK, smaller // 4)), smaller - 1)
+    if rank < 1:
+        return filled
+    for _ in range(_FILLED_ITERATIONS):
         U, s, Vt = randomized_svd(filled, rank, random_state=0)
-        filled[missing] = ((U * s) @ Vt)[missing]
+        # The noise of a direction is what the rank leaves over; the filled entries
+        # have none of their own.
+        rest = max(np.vdot(filled, filled) - np.vdot(s, s), 0.0)
+        noise = rest / (smaller - rank) / np.mean(~missing)
+        filled[missing] = ((U * _shrunk(s, noise, smaller / larger)) @ Vt)[missing]
     return filled
+
+
+def _shrunk(s, noise, aspect):
+    # With y^2 = s^2 / noise: s sqrt((y^2 - b - 1)^2 - 4 b) / y^2, b the smaller side
+    # over the larger, above the noise's own edge y = 1 + sqrt(b); zero below it.
+    squared = np.square(s)
+    signal = np.square(squared - (1.0 + aspect) * noise) - 4.0 * aspect * noise**2
+    above = squared > noise * (1.0 + np.sqrt(aspect)) ** 2
+    return np.where(above, np.sqrt(np.maximum(signal, 0.0)), 0.0) / np.where(
+        above, s, 1
+    )
 
 
 def _principal_components(Y, n_components, random_state):
@@ -79,6 +112,22 @@ def _principal_components(Y, n_components, random_state):
     pca = PCA(n_components=n_components, random_state=random_state)
     with np.errstate(invalid="ignore"):  # its ratios, where only rounding varies
         return pca.fit_transform(Y / scale)
+
+
+def _isomap(Y, n_components):
+    from sklearn.manifold import Isomap  # slow to import, seldom used
+
+    scale = np.abs(Y).max()
+    neighbours = min(10, Y.shape[0] - 1)
+    isomap = Isomap(n_neighbors=neighbours, n_components=n_components)
+    with warnings.catch_warnings():
+        # Groups of rows with no neighbour in common are joined by the shortest line
+        # between them, and scikit-learn warns that this is slow.
+        warnings.filterwarnings("ignore", ".*connected components")
+        warnings.filterwarnings("ignore", category=SparseEfficiencyWarning)
+        embedding = isomap.fit_transform(Y / (scale or 1.0))
+    # Geodesic distances of one dimension leave the others undetermined.
+    return np.nan_to_num(embedding)
 
 
 def orientation(embedding, Y, *, isotropic):

@@ -15,10 +15,12 @@ from gplvm._centred import CentredSparse
 from gplvm._projection import laplace_covariance, nearest_rows, project_rows
 from gplvm.gradients.prediction import cloud_log_density, standard_normal
 
-# New rows start from this many of the nearest training rows: the best of them, and
-# the best that lies elsewhere in latent space. More of both find higher densities, but
-# farther from the neighbours: on few features the hidden entries of such rows came
-# back worse.
+# New rows start from so many of the nearest training rows, densest first, that lie so
+# far apart in latent space (in its spread). Where their walks end, the density p(x) of
+# the positions counts too: a model that extrapolates finds places far from all training
+# rows at which a row is dense by chance, and its hidden entries come back worse.
+_N_STARTS = 4
+_APART = 0.25
 _N_NEIGHBORS = 10
 
 # Positions are drawn from a normal around a training position, of this share of the
@@ -45,10 +47,12 @@ class LatentModel(
         """Latent positions of rows, seen or unseen.
 
         A new row's position maximises its predictive density log p(y | x), by BFGS
-        from the positions of its nearest training rows; each row is treated by itself,
-        and entries that are NaN drop out. A row of the training data gets its fitted
-        position, which maximises the predictive density given the *other* rows: it
-        does not count twice. With a back constraint, positions are one pass of it.
+        from the positions of its nearest training rows; of several maxima, the one is
+        taken where log p(y | x) + log p(x) is highest, with the density p(x) of
+        `sample`. Each row is treated by itself, and entries that are NaN drop out. A
+        row of the training data gets its fitted position, which maximises the
+        predictive density given the *other* rows: it does not count twice. With a back
+        constraint, positions are one pass of it.
 
         Parameters
         ----------
@@ -215,8 +219,8 @@ class LatentModel(
     def _spread(self):
         return self._embedding.std(axis=0).max() or 1.0
 
-    def _project(self, X):
-        """Positions, centred rows, and the dtype of the answer."""
+    def _checked_rows(self, X):
+        """Rows of at least one entry each, centred, and the dtype of the answer."""
         check_is_fitted(self)
         data = validate_data(
             self,
@@ -231,8 +235,13 @@ class LatentModel(
         empty = np.flatnonzero(np.isnan(Y).all(axis=1))
         if empty.size:
             raise ValueError(f"row {empty[0]} of X has no observed entry")
+        return Y, data.dtype
+
+    def _project(self, X):
+        """Positions, centred rows, and the dtype of the answer."""
+        Y, dtype = self._checked_rows(X)
         if self._back_constraint is not None:
-            return self._back_constrained(Y), Y, data.dtype
+            return self._back_constrained(Y), Y, dtype
         training = self._training_rows
         neighbors = nearest_rows(Y, training, min(_N_NEIGHBORS, len(training)))
         positions = project_rows(
@@ -240,13 +249,15 @@ class LatentModel(
             Y,
             self._starts(Y, neighbors),
             spread=self._spread(),
+            # A latent prior is part of the objective already.
+            judge=None if self._latent_prior else self._log_density_of_positions,
         )
         # A training row is among its own nearest neighbours, equal to the bit.
         for column in range(neighbors.shape[1] - 1, -1, -1):
             nearest = _take(training, neighbors[:, column])
             same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
             positions[same] = self._embedding[neighbors[same, column]]
-        return positions, Y, data.dtype
+        return positions, Y, dtype
 
     def _back_constrained(self, Y):
         """Positions by the mapping, in the orientation of the embedding."""
@@ -264,7 +275,7 @@ class LatentModel(
         return value, gradient
 
     def _starts(self, Y, neighbors):
-        """Two starts a row: the neighbour of highest density, and one elsewhere."""
+        """Starts of each row: neighbours of high density that lie apart."""
         n_rows, n_neighbors = neighbors.shape
         candidates = self._embedding[neighbors]
         density, _ = self._log_posterior(
@@ -273,12 +284,18 @@ class LatentModel(
         )
         density = density.reshape(n_rows, n_neighbors)
         rows = np.arange(n_rows)
-        first = density.argmax(axis=1)
-        distance = np.linalg.norm(candidates - candidates[rows, first][:, None], axis=2)
-        elsewhere = distance > 0.5 * self._spread()
-        density[~elsewhere] = -np.inf
-        second = np.where(elsewhere.any(axis=1), density.argmax(axis=1), first)
-        return candidates[rows[:, None], np.column_stack([first, second])]
+        starts = []
+        for _ in range(min(_N_STARTS, n_neighbors)):
+            best = density.argmax(axis=1)
+            chosen = candidates[rows, best]
+            if starts:
+                # Where no neighbour lies apart, the first start again.
+                left = density[rows, best] > -np.inf
+                chosen = np.where(left[:, None], chosen, starts[0])
+            starts.append(chosen)
+            distance = np.linalg.norm(candidates - chosen[:, None], axis=2)
+            density[distance <= _APART * self._spread()] = -np.inf
+        return np.stack(starts, axis=1)
 
     def _accepts_sparse(self):
         """Whether sparse matrices are taken; a subclass with a reason says so."""

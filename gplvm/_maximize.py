@@ -8,6 +8,11 @@ from gplvm._optimize import Packing, minimize_lbfgs
 from gplvm._parallel import one_blas_thread
 from gplvm.gradients.prediction import standard_normal
 
+# Every row speaks about theta, and one row about a position: the curvature along theta
+# is greater by the number of rows N. Steps of theta in units of this over sqrt(N) even
+# that out; larger ones let the noise settle before the positions have unfolded.
+_THETA_SCALE = 3.0
+
 
 def maximize(
     start,
@@ -62,17 +67,19 @@ def maximize(
     """
     n_samples = likelihood.Y.shape[0]
     coordinates = {block: a for block, a in start.items() if block != "mapping"}
-    scale = 1.0
+    scale = theta_scale = 1.0
     if mapping is None:
         coordinates["embedding"] = likelihood.encode(start["embedding"])
         # The optimiser sees positions of order one, whatever the data's unit.
         scale = start["embedding"].std() or 1.0
+        if not hasattr(likelihood, "renew"):
+            theta_scale = min(1.0, _THETA_SCALE / np.sqrt(n_samples))
     else:
         parameters = start.get("mapping")
         if parameters is None:
             parameters = mapping.start(start["embedding"])
         coordinates["embedding"] = parameters
-    scales = {block: 1.0 if block == "theta" else scale for block in coordinates}
+    scales = {block: scale for block in coordinates} | {"theta": theta_scale}
     packing = Packing(**coordinates)
 
     def unpack(packed):
@@ -119,8 +126,8 @@ def maximize(
     renewable = free and hasattr(likelihood, "renew")
     infinite = {block: np.full(np.shape(a), np.inf) for block, a in coordinates.items()}
     bounds = [
-        packing.pack(**{**infinite, "theta": sign * theta_bounds[:, side]}) * sign
-        for side, sign in enumerate((-1.0, 1.0))
+        packing.pack(**{**infinite, "theta": sign * side / theta_scale}) * sign
+        for side, sign in zip(theta_bounds.T, (-1.0, 1.0), strict=True)
     ]
     # An evaluation of the linear likelihood is a few products of thin matrices.
     threads = one_blas_thread() if hasattr(likelihood, "renew") else nullcontext()

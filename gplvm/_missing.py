@@ -9,7 +9,7 @@ import numpy as np
 
 from gplvm import kernels
 from gplvm._likelihoods import Posterior
-from gplvm._parallel import map_blocks, row_blocks
+from gplvm._parallel import BLOCK_ROWS, map_blocks, one_blas_thread, row_blocks
 from gplvm._sparse import JITTER, SparseLikelihood, sum_parts
 from gplvm.gradients.inducing import (
     inducing_posterior,
@@ -17,6 +17,20 @@ from gplvm.gradients.inducing import (
     whitened_bound,
     whitening,
 )
+
+# Entries of a chunk's covariances: of which the patterns' sums take their rows, and
+# to which the patterns' gradients are added.
+_SUM_ENTRIES = 2**18
+_PULL_ENTRIES = 2**16
+
+# Patterns that a thread takes at a time; blocks of rows that keep the threads busy
+# where rows are few, and the fewest rows that are worth a product.
+_PATTERNS = 4
+_PULL_BLOCKS = 16
+_MIN_ROWS = 32
+
+# From so many blocks on, `map_blocks` has two threads for them.
+_THREADED_BLOCKS = 8
 
 
 def missing_patterns(Y):
@@ -107,9 +121,12 @@ class SparsePatternLikelihood(SparseLikelihood):
     """`PatternLikelihood` of `SparseLikelihood`, with one pass for all the patterns.
 
     With many patterns, as many as features where entries miss at random, a kernel
-    evaluation for each would be waste. The bound of a pattern needs its rows' share of
-    the statistics only: with the mask m (N, G) and v_n = k(x_n, Z), the G matrices
-    Psi2_g = sum_n m_ng v_n' v_n are one product of the mask with the rows' v_n' v_n.
+    evaluation for each would be waste. The bound of a pattern needs only its rows'
+    share of the statistics: with v_n = k(x_n, Z), Psi2_g is the sum of v_n' v_n over
+    the observed rows, or the sum over all less that over the missing ones, whichever
+    rows are the fewer. With a share r of such rows, an evaluation costs O(r N G M^2)
+    time for G patterns, and memory for the parameters, G M x M sums and a chunk of
+    rows.
 
     Parameters
     ----------
@@ -121,40 +138,28 @@ class SparsePatternLikelihood(SparseLikelihood):
         filled = np.nan_to_num(Y)
         super().__init__(kernel, filled)
         self.Y, self._factor = Y, filled
-        self._patterns = missing_patterns(Y)
-        self._mask = np.zeros((len(Y), len(self._patterns)))
-        for pattern, (rows, _) in enumerate(self._patterns):
-            self._mask[rows, pattern] = 1.0
+        self._features = [features for _, features in missing_patterns(Y)]
+        self._observed = ~np.isnan(Y[:, [first for first, *_ in self._features]].T)
+        self._counts = self._observed.sum(axis=1)
+        # The fewer rows of each pattern: the missing ones where most are observed.
+        self._mostly = self._counts > len(Y) / 2
+        self._few = self._observed ^ self._mostly[:, None]
 
     def log_likelihood(self, embedding, inducing_points, theta, *, eval_gradient=False):
         """Bound on log p of the observed entries; see `SparseLikelihood`."""
         kernel, noise_variance = self._latent_kernel_and_noise(theta)
-        Kuu, pull_Kuu = kernels.evaluate(kernel, inducing_points)
-        R = whitening(Kuu, JITTER)
+        with one_blas_thread():
+            Kuu, pull_Kuu = kernels.evaluate(kernel, inducing_points)
+            R = whitening(Kuu, JITTER)
         psi0, P, Psi2 = self._statistics(kernel, embedding, inducing_points, R)
-        value, dP, dKuu, d_noise = 0.0, np.empty(P.shape), 0.0, 0.0
-        dpsi0, dPsi2 = np.empty(psi0.shape), np.empty(Psi2.shape)
-        for pattern, (rows, features) in enumerate(self._patterns):
-            part, gradient = whitened_bound(
-                psi0[pattern],
-                P[:, features],
-                Psi2[pattern],
-                np.vdot(self._factor[:, features], self._factor[:, features]),
-                noise_variance,
-                n_samples=len(rows),
-                n_features=len(features),
-            )
-            value += part
-            dpsi0[pattern], dPsi2[pattern] = gradient["psi0"], gradient["Psi2"]
-            dP[:, features] = gradient["P"]
-            d_noise += gradient["noise_variance"]
-            dKuu = dKuu + gradient["Kuu"]
+        value, dKuu, d_noise = self._reduce(psi0, P, Psi2, noise_variance)
         if not eval_gradient:
             return value
-        total = {"Kuu": dKuu, "P": dP, "Psi2": dPsi2[0]}
-        dtheta_Kuu, dZ_Kuu = pull_Kuu(pull_whitening(R, total, JITTER)["Kuu"])
+        with one_blas_thread():
+            total = {"Kuu": dKuu, "P": P, "Psi2": Psi2[0]}
+            dtheta_Kuu, dZ_Kuu = pull_Kuu(pull_whitening(R, total, JITTER)["Kuu"])
         dtheta, dX, dZ = self._pull_statistics(
-            kernel, embedding, inducing_points, R, (dpsi0, dP, dPsi2)
+            kernel, embedding, inducing_points, R, (psi0, P, Psi2)
         )
         return value, {
             "embedding": dX,
@@ -165,12 +170,13 @@ class SparsePatternLikelihood(SparseLikelihood):
     def posterior(self, embedding, inducing_points, theta):
         """The posterior of each pattern, as one."""
         kernel, noise_variance = self._latent_kernel_and_noise(theta)
-        R = whitening(kernels.matrix(kernel, inducing_points), JITTER)
+        with one_blas_thread():
+            R = whitening(kernels.matrix(kernel, inducing_points), JITTER)
         _, P, Psi2 = self._statistics(kernel, embedding, inducing_points, R)
         posteriors = []
-        for pattern, (_, features) in enumerate(self._patterns):
+        for features, of_pattern in zip(self._features, Psi2, strict=True):
             weights, root = inducing_posterior(
-                R, P[:, features], Psi2[pattern], noise_variance
+                R, P[:, features], of_pattern, noise_variance
             )
             posteriors.append(
                 (
@@ -180,48 +186,105 @@ class SparsePatternLikelihood(SparseLikelihood):
             )
         return PatternPosterior(posteriors, self.Y.shape[1])
 
+    def _reduce(self, psi0, P, Psi2, noise_variance):
+        """The bound, and its gradients with respect to Kuu and the noise.
+
+        The statistics are overwritten with the gradients with respect to them.
+        """
+
+        def reduce_some(patterns):
+            value, dKuu, d_noise = 0.0, np.zeros(Psi2.shape[1:]), 0.0
+            for pattern in range(patterns.start, patterns.stop):
+                features = self._features[pattern]
+                data = self._factor[:, features]
+                part, gradient = whitened_bound(
+                    psi0[pattern],
+                    P[:, features],
+                    Psi2[pattern],
+                    np.vdot(data, data),
+                    noise_variance,
+                    n_samples=self._counts[pattern],
+                    n_features=len(features),
+                )
+                psi0[pattern], Psi2[pattern] = gradient["psi0"], gradient["Psi2"]
+                P[:, features] = gradient["P"]
+                value += part
+                dKuu += gradient["Kuu"]
+                d_noise += gradient["noise_variance"]
+            return value, dKuu, d_noise
+
+        return sum_parts(_map(reduce_some, row_blocks(len(Psi2), _PATTERNS)))
+
     def _statistics(self, kernel, X, Z, R):
         """psi0 (G,), R Psi1'Y (M, D) and R Psi2 R' (G, M, M) of the patterns."""
-        lower = np.tril_indices(len(Z))
+        n_patterns, n_inducing = len(self._features), len(Z)
+        psi0, P = np.zeros(n_patterns), np.zeros((n_inducing, self._factor.shape[1]))
+        Psi2 = np.zeros((n_patterns, n_inducing, n_inducing))
+        Psi2_all = np.zeros((n_inducing, n_inducing))
+        # The sums are large: threads share the patterns of one chunk after another.
+        for chunk in row_blocks(len(X), max(BLOCK_ROWS, _SUM_ENTRIES // n_inducing)):
+            X_chunk, few = X[chunk], self._few[:, chunk]
 
-        n_patterns = self._mask.shape[1]
-        psi0, P = np.zeros(n_patterns), np.zeros((len(Z), self._factor.shape[1]))
-        packed = np.zeros((n_patterns, len(lower[0])))
-        # The sums are large and each block's product with the mask is one that BLAS
-        # spreads over the cores itself: block after block, added up in place.
-        for rows in row_blocks(len(X)):
-            V = kernels.matrix(kernel, X[rows], Z) @ R.T
-            mask = self._mask[rows].T
-            psi0 += mask @ kernels.diagonal(kernel, X[rows])
-            P += V.T @ self._factor[rows]
-            packed += mask @ (V[:, lower[0]] * V[:, lower[1]])
-        Psi2 = np.empty((len(packed), len(Z), len(Z)))
-        Psi2[:, lower[0], lower[1]] = packed
-        Psi2[:, lower[1], lower[0]] = packed
+            def covariances(rows, X=X_chunk):
+                return kernels.matrix(kernel, X[rows], Z) @ R.T
+
+            V = np.concatenate(_map(covariances, row_blocks(len(X_chunk))))
+
+            def add_up(patterns, V=V, few=few):
+                for pattern in range(patterns.start, patterns.stop):
+                    V_few = V[few[pattern]]
+                    Psi2[pattern] += V_few.T @ V_few
+
+            _map(add_up, row_blocks(n_patterns, _PATTERNS))
+            psi0 += self._observed[:, chunk] @ kernels.diagonal(kernel, X_chunk)
+            with one_blas_thread():  # little of the work
+                P += V.T @ self._factor[chunk]
+                Psi2_all += V.T @ V
+        for pattern in np.flatnonzero(self._mostly):
+            np.subtract(Psi2_all, Psi2[pattern], out=Psi2[pattern])
         return psi0, P, Psi2
 
     def _pull_statistics(self, kernel, X, Z, R, gradients):
         """From the patterns' gradients to those of theta, X and Z."""
-        # With V = k(X, Z) R': dL/dv_n = y_n dL/dP' + 2 v_n sum_g m_ng dL/dPsi2_g over
-        # the observed y_n, and dL/dk_n = dL/dv_n R.
+        # With V = k(X, Z) R': dL/dv_n = y_n dL/dP' + 2 v_n sum_g dL/dPsi2_g over the
+        # patterns that observe row n, and dL/dk_n = dL/dv_n R. Where most rows are
+        # observed, the sum has dL/dPsi2_g for all, and the few lose it again.
         dpsi0, dP, dPsi2 = gradients
-        flat = dPsi2.reshape(len(dPsi2), -1)
+        dPsi2 *= np.where(self._mostly, -2.0, 2.0)[:, None, None]
+        dPsi2_all = -np.tensordot(self._mostly.astype(float), dPsi2, 1)
+        dP = dP.T.copy()
         dX = np.empty(X.shape)
 
         def pull(rows):
             K, pullback = kernels.evaluate(kernel, X[rows], Z)
             V = K @ R.T
-            weight = (self._mask[rows] @ flat).reshape(len(V), len(Z), len(Z))
-            dV = self._factor[rows] @ dP.T
-            dV += 2.0 * np.einsum("nm,nmk->nk", V, weight)
+            dV = self._factor[rows] @ dP
+            dV += V @ dPsi2_all
+            for few, slope in zip(self._few[:, rows], dPsi2, strict=True):
+                indices = np.flatnonzero(few)
+                dV[indices] += V[indices] @ slope
             dtheta, dX_rows, dZ = pullback(dV @ R)
             _, pullback = kernels.evaluate_diagonal(kernel, X[rows])
-            dtheta_diagonal, dX_diagonal = pullback(self._mask[rows] @ dpsi0)
+            dtheta_diagonal, dX_diagonal = pullback(dpsi0 @ self._observed[:, rows])
             dX[rows] = dX_rows + dX_diagonal
             return dtheta + dtheta_diagonal, dZ
 
-        dtheta, dZ = sum_parts(map_blocks(pull, row_blocks(len(X))))
+        most = max(_MIN_ROWS, _PULL_ENTRIES // len(Z))
+        size = min(max(_MIN_ROWS, len(X) // _PULL_BLOCKS), most)
+        dtheta, dZ = sum_parts(_map(pull, row_blocks(len(X), size)))
         return dtheta, dX, dZ
+
+
+def _map(function, blocks):
+    """`map_blocks`, with BLAS at one thread even where the blocks are too few.
+
+    The products with a pattern's few rows are small: BLAS's own threads would wait for
+    each other longer than they work.
+    """
+    if len(blocks) >= _THREADED_BLOCKS:
+        return map_blocks(function, blocks)
+    with one_blas_thread():
+        return [function(block) for block in blocks]
 
 
 class PatternPosterior:

@@ -126,6 +126,7 @@ def minimize_lbfgs(
     tol=1e-8,
     on_iteration=None,
     renew=None,
+    max_renewals=np.inf,
     name="",
     warn=True,
 ):
@@ -160,6 +161,10 @@ def minimize_lbfgs(
         or a part of it has a closed form. It is applied before the first iteration and
         after 5, 15, 35, ... of them, each time with a fresh model of the curvature.
 
+    max_renewals : int, default=inf
+        How often at most, the one before the first iteration included. A fresh model's
+        first steps are short, and look like the end of the walk where that is near.
+
     name : str, default=""
         The estimator's name, for the warnings.
 
@@ -182,11 +187,15 @@ def minimize_lbfgs(
         best.x = np.clip(best.x, bounds[:, 0], bounds[:, 1])
     walk = _Walk(objective, best, bounds=bounds, tol=tol, on_iteration=on_iteration)
     leg = max_iter if renew is None else _FIRST_LEG
+    renewals = 0
     try:
         while True:
             iterations_before, fun_before = best.n_iter, best.fun
             if renew is not None:
                 best.x = np.array(renew(best.x), dtype=float)
+                renewals += 1
+                if renewals >= max_renewals:
+                    renew, leg = None, max_iter
             result = optimize.minimize(
                 walk.evaluate,
                 best.x,

@@ -8,6 +8,10 @@ import numpy as np
 from gplvm._centred import CentredSparse
 from gplvm._parallel import row_blocks
 
+# A step is no longer than so many first steps: far from all training rows the density
+# is a plateau, which may be higher than a start and leads nowhere.
+_LONGEST_STEP = 10.0
+
 
 def nearest_rows(Y, training, n_neighbors):
     """Indices (n_rows, n_neighbors) of the nearest training rows, nearest first.
@@ -47,7 +51,7 @@ def _smallest(distance, n_neighbors):
     return np.take_along_axis(part, order, axis=1)
 
 
-def project_rows(log_density, Y, starts, *, spread, max_iter=200, tol=1e-9):
+def project_rows(log_density, Y, starts, *, spread, judge=None, max_iter=200, tol=1e-9):
     """Latent positions that maximise a density of each row.
 
     Parameters
@@ -63,6 +67,10 @@ def project_rows(log_density, Y, starts, *, spread, max_iter=200, tol=1e-9):
 
     spread : float
         Standard deviation of all positions, the unit of latent space.
+
+    judge : callable, default=None
+        ``judge(X) -> values (B,)``, added to the density at the ends of a row's walks
+        to choose among them. None: the density alone.
 
     max_iter : int, default=200
         Iterations at most.
@@ -88,6 +96,8 @@ def project_rows(log_density, Y, starts, *, spread, max_iter=200, tol=1e-9):
         max_iter=max_iter,
         tol=tol,
     )
+    if judge is not None:
+        values = values - judge(ends)
     values = values.reshape(n_rows, n_starts)
     # Starts that meet in one optimum differ by rounding only: the first of them wins,
     # so that a row's answer does not depend on the batch it came in.
@@ -149,7 +159,8 @@ def minimize_rows(function, X0, *, first_step, max_iter, tol):
         Starts.
 
     first_step : float
-        Length of the first step, whatever the slope.
+        Length of the first step, whatever the slope; later ones are at most ten times
+        as long.
 
     max_iter : int
         Iterations at most.
@@ -168,8 +179,10 @@ def minimize_rows(function, X0, *, first_step, max_iter, tol):
     X = X0.copy()
     value, gradient = function(X, np.arange(n))
     inverse_hessian = np.zeros((n, q, q))
-    active = np.flatnonzero(np.einsum("nq,nq->n", gradient, gradient) > 0)
-    first = first_step / np.maximum(np.linalg.norm(gradient, axis=1), 1e-300)
+    # A slope below this is none: its square would underflow.
+    steepness = np.linalg.norm(gradient, axis=1)
+    active = np.flatnonzero(steepness > 1e-150)
+    first = first_step / np.maximum(steepness, 1e-150)
     inverse_hessian[:] = first[:, None, None] * np.eye(q)
     fresh = np.ones(n, dtype=bool)
 
@@ -178,6 +191,8 @@ def minimize_rows(function, X0, *, first_step, max_iter, tol):
             break
         H, g, x, f = (a[active] for a in (inverse_hessian, gradient, X, value))
         step = -np.einsum("nij,nj->ni", H, g)
+        length = np.maximum(np.linalg.norm(step, axis=1), 1e-300)
+        step *= np.minimum(1.0, _LONGEST_STEP * first_step / length)[:, None]
         slope = np.einsum("ni,ni->n", step, g)
         t, f_new, g_new = _backtrack(function, active, x, f, step, slope)
         moved = t > 0

@@ -3,7 +3,8 @@
 The spread in length scales at the start chooses between regimes: one near the linear
 model, where PCA's map is already explained, and one in which the map can bend.
 Neither serves all data, so a few starts race for some iterations (`race`), judged by
-the likelihood.
+the likelihood. Of an array that the user gives, the shape counts and not the unit: its
+scale is free too.
 """
 
 import numpy as np
@@ -18,7 +19,16 @@ _MILD_SPREAD = 1.0  # of the widest column, the others in PCA's proportions
 _LINEAR_SPREAD = 0.1  # of the widest column: an RBF that short is linear
 _NOISE = 0.3  # share of the data's variance that is noise at the start
 
-_RACE_ITERATIONS = 20
+# Iterations of all starts, then of the two that lead.
+_RACE_ITERATIONS = (20, 30)
+
+# An array's scale is looked for from these, relative to its first start.
+_DILATIONS = (0.05, 0.25, 1.0, 4.0, 16.0)
+_DILATION_ITERATIONS = 10
+
+# Decimals of an array's positions, in their own spread: what is left of the unit it
+# came in is rounding, and the walk would make much of it.
+_DECIMALS = 9
 
 
 def candidate_starts(
@@ -41,7 +51,7 @@ def candidate_starts(
         Number of latent dimensions.
 
     init : {"pca", "isomap", "random"} or array-like
-        As the parameter of `GPLVM`; an array is the only candidate.
+        As the parameter of `GPLVM`; an array's scale makes no difference.
 
     noise_variance : float or None
         A fixed noise variance.
@@ -57,17 +67,26 @@ def candidate_starts(
     embedding = initial_embedding(Y, n_components, init, random_state)
     log_noise = np.log(noise_variance or _NOISE * variance)
     theta = np.append(kernel.theta, log_noise)
-    if not isinstance(init, str):
-        return [{"embedding": embedding, "theta": theta}]
-    if LinearLikelihood.is_linear(kernel):
-        # Linear functions have the variance of the positions.
-        return [{"embedding": np.sqrt(variance) * embedding, "theta": theta}]
     spread = embedding.std(axis=0)
-    even = embedding * (_SPREAD / np.where(spread > 0, spread, 1.0))
-    starts = [{"embedding": even, "theta": theta}]
-    if init == "random" or not spread.any():
+    given = not isinstance(init, str)
+    if given and spread.any():
+        embedding = np.round(embedding / spread.max(), _DECIMALS)
+    if LinearLikelihood.is_linear(kernel):
+        # Linear functions have the variance of the positions. Without any, they would
+        # have none of their own.
+        if not spread.any():
+            embedding = random_state.normal(size=embedding.shape)
+        return [{"embedding": np.sqrt(variance) * embedding, "theta": theta}]
+    if not spread.any():
+        return [{"embedding": embedding, "theta": theta}]
+    if given:
+        starts = [{"embedding": _SPREAD * embedding, "theta": theta}]
+    else:
+        even = embedding * (_SPREAD / np.where(spread > 0, spread, 1.0))
+        starts = [{"embedding": even, "theta": theta}]
+    if isinstance(init, str) and init == "random":
         return starts
-    proportional = embedding / spread.max()
+    proportional = embedding / embedding.std(axis=0).max()
     starts.append({"embedding": _MILD_SPREAD * proportional, "theta": theta})
     linear = _linear_theta(Y, kernel, theta, proportional, noise_variance)
     if linear is not None:
@@ -104,13 +123,17 @@ def _linear_theta(Y, kernel, theta, proportional, noise_variance):
     return theta
 
 
-def race(starts, **problem):
+def race(starts, *, dilate=False, **problem):
     """The start whose walk is highest after a few iterations, as of then.
 
     Parameters
     ----------
     starts : list of dict of str to ndarray
         As `maximize` takes them.
+
+    dilate : bool, default=False
+        Whether the first start races in its best scale too: the one at which the
+        likelihood is highest, its shape unchanged.
 
     **problem
         The other arguments of `maximize`.
@@ -123,12 +146,67 @@ def race(starts, **problem):
     minimum : Minimum
         How its walk went; `interrupted` says that Ctrl-C ended the race.
     """
-    problem = {**problem, "max_iter": _RACE_ITERATIONS, "warn": False}
+    problem = {**problem, "warn": False}
+    if dilate:
+        dilated, minimum = _dilated(starts[0], problem)
+        if minimum.interrupted:
+            return dilated, minimum
+        starts = [*starts, dilated]
+    for places, max_iter in zip((2, 1), _RACE_ITERATIONS, strict=True):
+        walks = _walks(starts, {**problem, "max_iter": max_iter})
+        if walks[0][1].interrupted:
+            break
+        starts = [blocks for blocks, _ in walks[:places]]
+    return walks[0]
+
+
+def _walks(starts, problem):
+    """Blocks and `Minimum` of each walk, highest first; Ctrl-C ends them all."""
     walks = []
     for start in starts:
         walks.append(maximize(start, **problem))
         if walks[-1][1].interrupted:
             break
-    blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
-    minimum.interrupted = walks[-1][1].interrupted
+    interrupted = walks[-1][1].interrupted
+    walks.sort(key=lambda walk: walk[1].fun)
+    walks[0][1].interrupted = interrupted
+    return walks
+
+
+def _dilated(start, problem):
+    """A start in the scale of highest likelihood, theta fitted to it."""
+    problem = {
+        **problem,
+        "mapping": Dilation(start["embedding"]),
+        "max_iter": _DILATION_ITERATIONS,
+    }
+    scaled = []
+    for factor in _DILATIONS:
+        scaled.append({**start, "mapping": np.log([factor])})
+        if "inducing_points" in start:
+            scaled[-1]["inducing_points"] = factor * start["inducing_points"]
+    blocks, minimum = _walks(scaled, problem)[0]
+    if not minimum.interrupted:
+        problem["max_iter"] = 2 * _DILATION_ITERATIONS
+        blocks, minimum = maximize(blocks, **problem)
+    del blocks["mapping"]
     return blocks, minimum
+
+
+class Dilation:
+    """``X = exp(s) A``: positions of a shape A in any scale, a mapping for `maximize`.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_samples, n_components)
+        The shape A.
+    """
+
+    def __init__(self, embedding):
+        self._shape = embedding
+
+    def pullback(self, parameters):
+        """Positions, and the map from dL/dX to dL/ds."""
+        # X = e^s A: dX/ds = X, dL/ds = <dL/dX, X>.
+        positions = np.exp(np.clip(parameters, -50.0, 50.0)) * self._shape
+        return positions, lambda dX: np.array([np.vdot(dX, positions)])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from scipy.sparse import random_array as sparse_random
@@ -24,6 +25,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gplvm import GPLVM
 from gplvm._likelihoods import DenseLikelihood
+from gplvm._starts import Dilation
 from gplvm.gradients import check_gradient
 
 
@@ -210,15 +212,55 @@ def test_predicted_standard_deviations_are_calibrated():
     assert 0.90 < inside <= 1.0
 
 
-def test_scales_of_the_start_agree(digits):
-    X = digits[0][:80]
+@pytest.mark.parametrize("parameters", [
+    {"kernel": "rbf"},
+    {"kernel": "matern32"},
+    {"kernel": "linear"},
+    {"kernel": "rbf", "latent_prior": "normal"},
+    {"kernel": "linear", "latent_prior": "normal"},
+    {"kernel": "rbf", "n_inducing": 10},
+    {"kernel": "rbf", "back_constraint": "kernel"},
+])  # fmt: skip
+def test_the_scale_of_the_start_does_not_matter(parameters):
+    X = load_iris().data[::5]
     start = PCA(2).fit_transform(X)
-    start /= start.std()
-    fits = [GPLVM(init=s * start, tol=1e-5).fit(X) for s in (1.0, 2.0, 3.0)]
-    values = [fit.log_likelihood_ / 80 for fit in fits]
-    assert np.ptp(values) < 2.0
-    spreads = [fit.embedding_.std() for fit in fits]
-    assert max(spreads) / min(spreads) < 1.5
+    values = [
+        GPLVM(init=c * start, random_state=0, tol=0.1, **parameters)
+        .fit(X)
+        .log_likelihood_
+        for c in (1e-3, 1.0, 1e3)
+    ]
+    assert_allclose(values, values[0], atol=1e-6 * len(X))
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "matern52"])
+@pytest.mark.parametrize("latent_prior", [None, "normal"])
+def test_an_optimum_given_as_the_start_stays(kernel, latent_prior):
+    X = load_iris().data[::5]
+    first = GPLVM(kernel=kernel, latent_prior=latent_prior, tol=1e-5).fit(X)
+    for again in (kernel, first.kernel_):
+        second = GPLVM(
+            init=first.embedding_, kernel=again, latent_prior=latent_prior, tol=1e-5
+        ).fit(X)
+        spread = first.embedding_.std()
+        assert_allclose(second.embedding_, first.embedding_, atol=0.02 * spread)
+        assert_allclose(
+            second.log_likelihood_, first.log_likelihood_, atol=0.01 * len(X)
+        )
+        assert second.n_iter_ < first.n_iter_
+
+
+def test_a_dilation_is_differentiated():
+    rng = np.random.default_rng(0)
+    shape, G = rng.normal(size=(2, 5, 2))
+    mapping = Dilation(shape)
+
+    def function(parameters):
+        positions, pull = mapping.pullback(parameters)
+        return np.vdot(G, positions), pull(G)
+
+    assert check_gradient(function, np.array([0.3])) < 1e-7
+    assert_allclose(mapping.pullback(np.zeros(1))[0], shape)
 
 
 @pytest.mark.parametrize("factor", [1e-8, 1e8])
@@ -406,6 +448,96 @@ def test_data_whose_squares_overflow_are_refused():
         GPLVM().fit(1e160 * load_iris().data)
 
 
+@pytest.mark.parametrize("factor", [1e-150, 1e-80, 1e80, 1e150])
+def test_a_unit_beyond_floating_point_is_refused(factor):
+    with pytest.raises(ValueError, match="divide the data by a constant"):
+        GPLVM().fit(factor * load_iris().data)
+
+
+HOSTILE = ["duplicates", "constant column", "wide", "three", "two", 1e-60, 1e-8, 1e8,
+           1e60, "mixed", "offset", "outlier", "constant", "diagonal"]  # fmt: skip
+
+
+def _hostile(kind):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(8, 2)) @ rng.normal(size=(2, 4)) + 0.1 * rng.normal(
+        size=(8, 4)
+    )
+    if isinstance(kind, float):
+        return kind * X
+    return {
+        "duplicates": np.repeat(X[:3], 3, axis=0),
+        "constant column": X * [1.0, 0.0, 1.0, 1.0] + 7.0,
+        "wide": rng.normal(size=(5, 30)),
+        "three": X[:3],
+        "two": X[:2],
+        "mixed": X * [1e-8, 1.0, 1e4, 1e8],
+        "offset": X + 1e10,
+        "outlier": np.vstack([X, np.full((1, 4), 1e6)]),
+        "constant": np.full((6, 3), 0.1),
+        "diagonal": np.eye(6, 4),
+    }[kind]
+
+
+# Where noise vanishes beside duplicates, the likelihood rises without end: said so.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:A covariance matrix was numerically singular")
+@pytest.mark.parametrize("kernel, kind", [
+    *((kernel, kind) for kernel in ("rbf", "linear") for kind in HOSTILE),
+    *((kernel, kind) for kernel in ("matern32", "matern52", "rational_quadratic")
+      for kind in ("duplicates", "mixed")),
+])  # fmt: skip
+def test_hostile_data_fit_with_finite_results(monkeypatch, kernel, kind):
+    monkeypatch.setattr("gplvm._starts._RACE_ITERATIONS", (3, 2))
+    for missing in (False, True):
+        X = _hostile(kind)
+        if missing:
+            X[0, 0] = X[1, -1] = np.nan
+        for n_inducing in (None, len(X) // 2):
+            model = GPLVM(
+                kernel=kernel,
+                n_inducing=n_inducing,
+                max_iter=5,
+                tol=0.1,
+                random_state=0,
+            ).fit(X)
+            new, std = model.transform(1.1 * X, return_std=True)
+            results = [
+                model.embedding_,
+                new,
+                std,
+                *model.inverse_transform(new, return_std=True),
+                model.score_samples(X),
+                model.sample(2, random_state=0),
+                model.log_likelihood_,
+            ]
+            assert all(np.all(np.isfinite(result)) for result in results)
+            if kind == "constant":
+                continue
+            # A duplicate may get its twin's position.
+            spread = model.embedding_.std()
+            assert_allclose(model.transform(X), model.embedding_, atol=1e-2 * spread)
+
+
+def test_float32_is_the_same_data_in_another_type():
+    X = load_iris().data[::4].astype(np.float32)
+    new = load_iris().data[1:20:4].astype(np.float32)
+    narrow, wide = GPLVM(tol=1e-3).fit(X), GPLVM(tol=1e-3).fit(X.astype(float))
+    assert_allclose(narrow.embedding_, wide.embedding_, atol=1e-5)
+    assert_allclose(narrow.log_likelihood_, wide.log_likelihood_, rtol=1e-6)
+    assert_allclose(narrow.transform(new), wide.transform(new.astype(float)), atol=1e-5)
+    assert_allclose(narrow.score(new), wide.score(new.astype(float)), rtol=1e-5)
+
+
+def test_the_number_of_jobs_changes_nothing():
+    X = load_iris().data[::5]
+    parameters = {"n_restarts": 3, "tol": 1e-2, "random_state": 0}
+    with parallel_config(backend="threading"):
+        fits = [GPLVM(n_jobs=n, **parameters).fit(X) for n in (None, 2, 3)]
+    for fit in fits[1:]:
+        assert_array_equal(fit.embedding_, fits[0].embedding_)
+
+
 def test_units_far_apart_are_no_worse_than_the_linear_model():
     # Unscaled columns: PCA's map is nearly all there is to find.
     X = load_wine().data
@@ -434,6 +566,10 @@ def test_wrong_shapes_after_the_fit():
         model.inverse_transform(np.ones((2, 3)))
     with pytest.raises(ValueError, match=r"embedding has shape \(3, 2\), expected"):
         model.log_likelihood(embedding=np.ones((3, 2)))
+    with pytest.raises(ValueError, match="theta holds NaN or infinity"):
+        model.log_likelihood(theta=np.full(1, np.nan))
+    with pytest.raises(ValueError, match="embedding holds NaN or infinity"):
+        model.log_likelihood(embedding=np.full(model.embedding_.shape, np.inf))
     with pytest.raises(NotFittedError):
         GPLVM().inverse_transform(np.ones((2, 2)))
 

@@ -69,3 +69,19 @@ def test_start_from_an_array():
 def test_constant_data_start_somewhere():
     X = initial_embedding(np.zeros((4, 3)), 2, "pca", np.random.RandomState(0))
     assert np.all(np.isfinite(X))
+
+
+@pytest.mark.parametrize("kind", ["two groups", "duplicates", "constant", "line", "2"])
+def test_isomap_of_awkward_rows_warns_of_nothing(kind):
+    rng = np.random.default_rng(0)
+    Y = {
+        "two groups": np.vstack([rng.normal(size=(20, 3)), 9 + rng.random((20, 3))]),
+        "duplicates": np.repeat(rng.normal(size=(3, 3)), 15, axis=0),
+        "constant": np.zeros((9, 3)),
+        "line": np.outer(np.arange(20.0), [1.0, 2.0, 3.0]),
+        "2": rng.normal(size=(2, 3)),
+    }[kind]
+    X = initial_embedding(Y, 2, "isomap", np.random.RandomState(0))
+    assert X.shape == (len(Y), 2) and np.all(np.isfinite(X))
+    if kind == "two groups":  # no closer than the groups are
+        assert abs(X[:20, 0].mean() - X[20:, 0].mean()) > 4 * X[:20, 0].std()

@@ -1,14 +1,19 @@
 """Missing values against the brute-force likelihood of the observed entries."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import multivariate_normal
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm import GPLVM
+from gplvm import GPLVM, _missing
+from gplvm._latent import _filled
 from gplvm._likelihoods import DenseLikelihood
 from gplvm._missing import (
     PatternLikelihood,
@@ -84,6 +89,69 @@ def test_one_pass_for_all_patterns_equals_one_for_each(share):
         strict=True,
     ):
         assert_allclose(a, b, rtol=1e-7)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    n=st.integers(2, 60),
+    d=st.integers(1, 40),
+    share=st.floats(0.0, 0.95),
+    threads=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+def test_summing_the_fewer_rows_changes_nothing(n, d, share, threads, seed):
+    # Chunks of a few rows, so that some hold none, or all, of a pattern's rows.
+    Y, X, rng = _problem(n=n, d=d, share=share, seed=seed)
+    Z = rng.normal(size=(3, 2))
+    together = SparsePatternLikelihood(KERNEL, Y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_missing, "BLOCK_ROWS", 7)
+        patch.setattr(_missing, "_SUM_ENTRIES", 1)
+        patch.setattr(_missing, "_MIN_ROWS", 4)
+        patch.setattr(_missing, "_THREADED_BLOCKS", 8 if threads else 1000)
+        value, gradient = together.log_likelihood(X, Z, THETA, eval_gradient=True)
+    apart = PatternLikelihood(SparseLikelihood, KERNEL, Y)
+    expected = apart.log_likelihood(X, Z, THETA, eval_gradient=True)
+    assert_allclose(value, expected[0], rtol=1e-9)
+    for name, slope in expected[1].items():
+        scale = np.abs(slope).max()
+        assert_allclose(gradient[name], slope, rtol=1e-6, atol=1e-7 * scale)
+
+
+def test_sums_need_no_more_than_a_chunk_beside_them():
+    Y, X, rng = _problem(n=6000, d=30)
+    Z = rng.normal(size=(40, 2))
+    likelihood = SparsePatternLikelihood(KERNEL, Y)
+    tracemalloc.start()
+    likelihood.log_likelihood(X, Z, THETA, eval_gradient=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    rows_by_pairs = 8 * len(X) * 40 * 41 // 2  # of which the mask would have the sums
+    assert peak < 0.3 * rows_by_pairs
+
+
+def test_start_fills_low_rank_data():
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(80, 3)) @ rng.normal(size=(3, 30))
+    Y = signal + 0.5 * rng.normal(size=signal.shape)
+    hidden = rng.random(Y.shape) < 0.3
+    holed = np.where(hidden, np.nan, Y)
+    filled = _filled(holed, 2)
+    assert_array_equal(filled[~hidden], Y[~hidden])
+    # Knowing the three directions, ordinary regression of each row is the judge.
+    judge = np.empty(Y.shape)
+    axes = np.linalg.svd(signal, full_matrices=False)[2][:3]
+    for row, seen in enumerate(~hidden):
+        judge[row] = np.linalg.lstsq(axes[:, seen].T, Y[row, seen])[0] @ axes
+    error, best = (np.mean((Z - signal)[hidden] ** 2) for Z in (filled, judge))
+    assert error < 1.5 * best
+
+
+@pytest.mark.parametrize("shape", [(6, 1), (1, 6), (2, 2)])
+def test_start_fills_the_smallest_data(shape):
+    Y = np.arange(np.prod(shape), dtype=float).reshape(shape)
+    Y.flat[1] = np.nan
+    assert np.all(np.isfinite(_filled(Y, 1)))
 
 
 def test_posterior_predicts_each_feature_from_its_own_rows():

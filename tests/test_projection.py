@@ -5,7 +5,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize, rosen, rosen_der
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
-from gplvm._projection import laplace_covariance, minimize_rows, nearest_rows
+from gplvm._projection import (
+    laplace_covariance,
+    minimize_rows,
+    nearest_rows,
+    project_rows,
+)
 
 
 def _rosenbrock(scales):
@@ -95,3 +100,35 @@ def test_curvature_of_a_gaussian_is_its_covariance():
         lambda X, Y: (0 * X[:, 0], 0 * X), np.zeros((1, 2)), None, spread=2.0
     )
     assert_allclose(flat[0], 4.0 * np.eye(2))
+
+
+def test_the_judge_chooses_among_the_maxima():
+    # Two maxima of x^2 (2 - x^2): at 1 and -1, equally high; the judge prefers one.
+    def log_density(X, Y):
+        x = X[:, 0]
+        return x**2 * (2.0 - x**2), (4.0 * x - 4.0 * x**3)[:, None]
+
+    starts = np.tile([[[0.9], [-0.8]]], (3, 1, 1))
+    problem = {"log_density": log_density, "Y": np.zeros((3, 1)), "starts": starts}
+    for sign in (1.0, -1.0):
+        found = project_rows(
+            **problem, spread=1.0, judge=lambda X, sign=sign: 0.1 * sign * X[:, 0]
+        )
+        assert_allclose(found, sign, atol=1e-6)
+    assert_allclose(project_rows(**problem, spread=1.0), 1.0, atol=1e-6)
+
+
+def test_a_step_does_not_leap_onto_the_plateau():
+    # A wall without curvature around a well at 1; below 0 lies a plateau that is lower
+    # than the start, where a step as long as the missing curvature says would end.
+    def function(X, rows):
+        x = X[:, 0]
+        wall = np.sqrt(1.0 + 1e6 * (x - 1.0) ** 2)
+        on_wall = x > 0
+        slope = np.where(on_wall, 1e6 * (x - 1.0) / wall, 0.0)
+        return np.where(on_wall, wall, 1200.0), slope[:, None]
+
+    ends, _ = minimize_rows(
+        function, np.full((1, 1), 2.5), first_step=0.02, max_iter=300, tol=1e-9
+    )
+    assert_allclose(ends, 1.0, atol=1e-6)

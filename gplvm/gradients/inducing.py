@@ -277,3 +277,75 @@ def inducing_posterior(R, P, Psi2, noise_variance):
     e = np.maximum(e, 0.0)
     weights = R.T @ (V @ ((V.T @ P) / (1.0 + e)[:, None])) / noise_variance
     return weights, np.sqrt(e / (1.0 + e))[:, None] * (V.T @ R)
+
+
+def standard_normal_divergence(mu, S):
+    """KL(N(mu, diag S) || N(0, I)) of each row (B,), and its gradients (B, q).
+
+    Parameters
+    ----------
+    mu, S : ndarray of shape (B, q)
+        Means and variances.
+
+    Returns
+    -------
+    divergence : ndarray of shape (B,)
+        In nats; infinite where a variance is zero.
+
+    dmu, dS : ndarray of shape (B, q)
+        Its gradients.
+    """
+    # KL = sum_q (mu^2 + S - 1 - log S) / 2.
+    with np.errstate(divide="ignore"):
+        divergence = 0.5 * np.sum(mu**2 + S - 1.0 - np.log(S), axis=1)
+        return divergence, mu, 0.5 - 0.5 / S
+
+
+def expected_log_density(
+    psi0, psi1, psi2, Y, n_observed, weights, quadratic, noise_variance
+):
+    """<log p(y | x, u)> of rows at uncertain positions, u being as fitted.
+
+    Parameters
+    ----------
+    psi0, psi1, psi2 : ndarray of shape (B,), (B, n_inducing) and (B, P)
+        Expected covariances of the rows, the last as packed lower triangles.
+
+    Y : ndarray of shape (B, D)
+        Data rows, centred, with 0 where they are missing.
+
+    n_observed : ndarray of shape (B,)
+        Number of observed entries.
+
+    weights : ndarray of shape (n_inducing, D)
+        Means W of the predictions ``k W``.
+
+    quadratic : ndarray of shape (B, P) or (P,)
+        Sum over observed features of W_d W_d' - (Kuu^-1 - Sigma^-1), packed so that
+        its product with `psi2` is a trace.
+
+    noise_variance : float
+        Variance of the noise.
+
+    Returns
+    -------
+    value : ndarray of shape (B,)
+        In nats.
+
+    dpsi0, dpsi1, dpsi2 : ndarray
+        Its gradients, the last of the shape of `quadratic`.
+    """
+    # log p = -sum_d [log(2 pi s2) + (y_d^2 - 2 y_d f_d + f_d^2) / s2] / 2 with
+    # <f_d> = psi1 W_d and <f_d^2> = psi0 + tr((W_d W_d' - (Kuu^-1 - Sigma^-1)) psi2).
+    pull = Y @ weights.T
+    if quadratic.ndim == 1:
+        squares = psi2 @ quadratic
+    else:
+        squares = np.einsum("bp,bp->b", psi2, quadratic)
+    misfit = np.einsum("bd,bd->b", Y, Y) - 2.0 * np.einsum("bm,bm->b", psi1, pull)
+    misfit += squares + n_observed * psi0
+    value = -0.5 * (
+        n_observed * (LOG_2_PI + np.log(noise_variance)) + misfit / noise_variance
+    )
+    scale = -0.5 / noise_variance
+    return value, scale * n_observed, pull / noise_variance, scale * quadratic
