@@ -61,6 +61,126 @@ def gpflow_exact(data, threads):
     return run, {"GPflow": gpflow.__version__, "TensorFlow": tf.__version__}
 
 
+def gpy_bayesian(data, threads):
+    """GPy's Bayesian GP-LVM with an RBF-ARD kernel, as its optimiser calls it."""
+    import GPy
+
+    mu, Z, Y = data["embedding"], data["inducing_points"], data["Y"]
+    kernel = GPy.kern.RBF(
+        mu.shape[1], float(data["signal"]), data["length_scale"], ARD=True
+    )
+    model = GPy.models.BayesianGPLVM(
+        Y,
+        mu.shape[1],
+        X=mu.copy(),
+        X_variance=data["embedding_std"] ** 2,
+        Z=Z.copy(),
+        num_inducing=len(Z),
+        kernel=kernel,
+    )
+    model.likelihood.variance[:] = float(data["noise"])
+    model.inference_method.const_jitter = float(data["jitter"] * data["signal"])
+    start = model.optimizer_array.copy()
+    points = [start * (1 + 1e-9), start]  # it caches an evaluation at the same point
+
+    def run():
+        points.reverse()
+        value, _ = model._objective_grads(points[0])
+        return -float(value)
+
+    return run, {"GPy": GPy.__version__}
+
+
+def gpflow_bayesian(data, threads):
+    """GPflow's Bayesian GP-LVM with an RBF-ARD kernel: compiled loss and gradient."""
+    import gpflow
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    gpflow.config.set_default_jitter(float(data["jitter"] * data["signal"]))
+    model = gpflow.models.BayesianGPLVM(
+        data["Y"],
+        X_data_mean=tf.constant(data["embedding"]),
+        X_data_var=tf.constant(data["embedding_std"] ** 2),
+        kernel=gpflow.kernels.SquaredExponential(
+            variance=float(data["signal"]), lengthscales=data["length_scale"]
+        ),
+        inducing_variable=data["inducing_points"],
+    )
+    model.likelihood.variance.assign(float(data["noise"]))
+
+    @tf.function
+    def evaluate():
+        with tf.GradientTape() as tape:
+            loss = model.training_loss()
+        return loss, tape.gradient(loss, model.trainable_variables)
+
+    def run():
+        loss, gradients = evaluate()
+        for gradient in gradients:
+            tf.convert_to_tensor(gradient).numpy()
+        return -float(loss)
+
+    return run, {"GPflow": gpflow.__version__, "TensorFlow": tf.__version__}
+
+
+def gpy_fit(data, threads):
+    """A fit of GPy's Bayesian GP-LVM from its own start: bound, plane, relevances."""
+    import GPy
+
+    def run():
+        np.random.seed(int(data["seed"]))  # noqa: NPY002 (what GPy draws from)
+        q = int(data["n_components"])
+        model = GPy.models.BayesianGPLVM(
+            data["Y"],
+            q,
+            num_inducing=int(data["n_inducing"]),
+            kernel=GPy.kern.RBF(q, ARD=True),
+        )
+        model.optimize(max_iters=int(data["iterations"]))
+        relevance = 1.0 / np.asarray(model.kern.lengthscale) ** 2
+        leading = np.argsort(-relevance)[:2]
+        plane = np.asarray(model.X.mean)[:, leading]
+        bound = float(np.squeeze(model.log_likelihood()))
+        return bound, plane.tolist(), relevance.tolist()
+
+    return run, {"GPy": GPy.__version__}
+
+
+def gpflow_fit(data, threads):
+    """The same of GPflow's, from the start of its documentation."""
+    import gpflow
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+    def run():
+        Y, q = data["Y"], int(data["n_components"])
+        X = gpflow.utilities.ops.pca_reduce(tf.convert_to_tensor(Y), q)
+        shuffled = np.random.default_rng(int(data["seed"])).permutation(X.numpy())
+        model = gpflow.models.BayesianGPLVM(
+            Y,
+            X_data_mean=X,
+            X_data_var=tf.ones(X.shape, dtype=tf.float64),
+            kernel=gpflow.kernels.SquaredExponential(lengthscales=np.ones(q)),
+            inducing_variable=shuffled[: int(data["n_inducing"])],
+        )
+        model.likelihood.variance.assign(0.01)
+        gpflow.optimizers.Scipy().minimize(
+            model.training_loss,
+            model.trainable_variables,
+            options={"maxiter": int(data["iterations"])},
+        )
+        relevance = 1.0 / model.kernel.lengthscales.numpy() ** 2
+        leading = np.argsort(-relevance)[:2]
+        plane = model.X_data_mean.numpy()[:, leading]
+        return float(model.elbo()), plane.tolist(), relevance.tolist()
+
+    return run, {"GPflow": gpflow.__version__, "TensorFlow": tf.__version__}
+
+
 def torch_network(data, threads):
     """SiLU network, softmax cross-entropy, Adam (fused): `epochs` from the start."""
     import torch
@@ -91,7 +211,15 @@ def torch_network(data, threads):
     return run, {"torch": torch.__version__}
 
 
-TASKS = {"GPy": gpy_exact, "GPflow": gpflow_exact, "torch": torch_network}
+TASKS = {
+    "GPy": gpy_exact,
+    "GPflow": gpflow_exact,
+    "GPy Bayesian": gpy_bayesian,
+    "GPflow Bayesian": gpflow_bayesian,
+    "GPy fit": gpy_fit,
+    "GPflow fit": gpflow_fit,
+    "torch": torch_network,
+}
 
 
 def main(task, path, threads):

@@ -9,6 +9,7 @@ import time
 
 import _report
 import bench_autoencoder
+import bench_bayesian
 import bench_classifier
 import bench_embeddings
 import bench_exact
@@ -19,6 +20,7 @@ import bench_missing
 SECTIONS = {
     "linear": bench_linear,
     "exact": bench_exact,
+    "bayesian": bench_bayesian,
     "autoencoder": bench_autoencoder,
     "classifier": bench_classifier,
     "missing": bench_missing,

@@ -13,11 +13,12 @@ PACKAGE = Path(gplvm.__file__).parent
 
 # A module may import from the layers before its own, and from its own room.
 LAYERS = [
-    {"_centred", "_compat", "_files", "_linalg", "_parallel", "_validation"},
+    {"_centred", "_compat", "_files", "_linalg", "_parallel", "_probe", "_validation"},
     {"gradients", "kernels"},
     {
         "_latent",
         "_bayesian",
+        "_bayesian_posterior",
         "_likelihoods",
         "_missing",
         "_network_budget",
@@ -34,7 +35,10 @@ LAYERS = [
         "_back_constraints",
         "_latent_model",
         "_maximize",
+        "_bayesian_starts",
+        "_diagnostics",
         "_starts",
+        "_variational",
     },
     {"_autoencoder", "_gplvm", "_bayesian_gplvm", "_swish_classifier", "graphs"},
     {"_persistence"},

@@ -1,0 +1,325 @@
+"""Expectations of covariances over Gaussian latent positions: the psi statistics.
+
+A row's position is x_n ~ N(mu_n, diag S_n). The Bayesian GP-LVM needs of each row
+psi0_n = <k(x_n, x_n)>, psi1_nm = <k(x_n, z_m)> and the products
+psi2_nmm' = <k(z_m, x_n) k(x_n, z_m')>. They have closed forms where a kernel is a sum
+of Gaussian and linear functions with variances; such kernels are brought to the form
+
+    k(x, z) = b + sum_q v_q x_q z_q + sum_i c_i exp(-sum_q r_iq (x_q - z_q)^2 / 2)
+
+whatever their composition, and the gradients of b, v, c and r lead back to theta.
+
+References
+----------
+.. [1] M. K. Titsias and N. D. Lawrence, "Bayesian Gaussian Process Latent Variable
+   Model", AISTATS 2010.
+.. [2] A. C. Damianou, M. K. Titsias and N. D. Lawrence, "Variational Inference for
+   Latent Variables and Uncertain Inputs in Gaussian Processes", JMLR 17, 2016.
+"""
+
+from itertools import combinations
+
+import numpy as np
+from sklearn.gaussian_process import kernels as sk
+
+from gplvm.kernels._affine_moments import Affine, Cross
+from gplvm.kernels._form import SUPPORTED, Form, all_of, terms_of
+from gplvm.kernels._moments import (
+    GaussianMeans,
+    GaussianProducts,
+    GaussianSquares,
+    pairs_of,
+)
+from gplvm.kernels.covariance import check_kernel
+
+
+def check_expectations(kernel, n_components):
+    """Raise if a kernel's expectations have no closed form here.
+
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        The kernel, of any depth.
+
+    n_components : int
+        Number of latent dimensions, q.
+
+    Raises
+    ------
+    TypeError
+        If `kernel` is not a scikit-learn kernel.
+
+    NotImplementedError
+        If it is not supported; the message names what is.
+
+    ValueError
+        If an anisotropic hyperparameter has not `n_components` entries.
+
+    See Also
+    --------
+    evaluate_expectations : The expectations.
+    check_kernel : Whether a kernel has covariances, which far more have.
+
+    Examples
+    --------
+    >>> from sklearn.gaussian_process.kernels import RBF, Matern
+    >>> from gplvm.kernels import check_expectations
+    >>> check_expectations(RBF([1.0, 2.0]), n_components=2)
+    >>> check_expectations(Matern(), n_components=2)
+    Traceback (most recent call last):
+    ...
+    NotImplementedError: Matern(length_scale=1, nu=1.5) has no expectations. ...
+    """
+    if isinstance(kernel, sk.Kernel) and not isinstance(kernel, type):
+        terms, _ = terms_of(kernel)  # what has no covariances has no expectations
+        if all_of(sk.WhiteKernel, terms):
+            raise NotImplementedError(
+                f"{kernel!r} has only noise, and no latent functions. {SUPPORTED}"
+            )
+    check_kernel(kernel, n_components)
+
+
+def evaluate_expectations(kernel, mu, S, Z):
+    """The psi statistics of some rows, and their pullback.
+
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        A kernel that `check_expectations` accepts. The noise of a `WhiteKernel` is in
+        psi0 only, as in `diagonal`.
+
+    mu : ndarray of shape (n, q)
+        Means of the positions.
+
+    S : ndarray of shape (n, q)
+        Their variances, not negative; 0 is a point.
+
+    Z : ndarray of shape (m, q)
+        Inducing inputs.
+
+    Returns
+    -------
+    psi0 : ndarray of shape (n,)
+        <k(x_n, x_n)>.
+
+    psi1 : ndarray of shape (n, m)
+        <k(x_n, z_m)>.
+
+    psi2 : ndarray of shape (n, m * (m + 1) / 2)
+        <k(z_i, x_n) k(x_n, z_j)>, j <= i, in the order of ``np.tril_indices(m)``.
+
+    pullback : callable
+        ``pullback(dpsi0, dpsi1, dpsi2)`` with dL/dpsi0 (n,), dL/dpsi1 (n, m) and
+        dL/dpsi2, of the packed entries, either (n, P) or (P,) if it is the same for all
+        rows: (dL/dtheta, dL/dmu, dL/dS, dL/dZ), theta being the free
+        log-hyperparameters in the order of ``kernel.theta``.
+
+    See Also
+    --------
+    check_expectations : Which kernels are supported.
+    evaluate : The covariances themselves, which are the limit S = 0.
+
+    References
+    ----------
+    M. K. Titsias and N. D. Lawrence, "Bayesian Gaussian Process Latent Variable
+    Model", AISTATS 2010, equations 18 to 20.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.gaussian_process.kernels import RBF
+    >>> from gplvm.kernels import evaluate_expectations
+    >>> mu, S, Z = np.array([[0.0]]), np.array([[3.0]]), np.array([[0.0], [1.0]])
+    >>> psi0, psi1, psi2, pullback = evaluate_expectations(RBF(1.0), mu, S, Z)
+    >>> psi0, psi1.round(3), psi2.round(3)
+    (array([1.]), array([[0.5  , 0.441]]), array([[0.378, 0.284, 0.328]]))
+    """
+    expectations = Expectations(kernel, Z)
+    rows = expectations.rows(mu, S)
+
+    def pullback(dpsi0, dpsi1, dpsi2):
+        weighed = expectations.weighed(dpsi2) if dpsi2.ndim == 1 else None
+        dmu, dS, sums = rows.pull(dpsi0, dpsi1, dpsi2, weighed)
+        dtheta, dZ = expectations.finish(sums, None if weighed is None else dpsi2)
+        return dtheta, dmu, dS, dZ
+
+    return rows.psi0, rows.psi1, rows.psi2, pullback
+
+
+class Expectations:
+    """The psi statistics at given inducing inputs, chunk of rows by chunk of rows.
+
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        A kernel that `check_expectations` accepts.
+
+    Z : ndarray of shape (m, q)
+        Inducing inputs.
+    """
+
+    def __init__(self, kernel, Z):
+        self.form = Form(kernel, Z.shape[1])
+        self.pairs = pairs = pairs_of(len(Z))
+        gaussians = self.form.gaussians
+        self.means = [
+            GaussianMeans(r, Z, np.full(len(Z), np.log(c))) for c, r in gaussians
+        ]
+        self.squares = [GaussianSquares(Z, c, r, pairs) for c, r in gaussians]
+        self.couples = list(combinations(range(len(gaussians)), 2))
+        self.products = self.squares + [
+            GaussianProducts(Z, *zip(gaussians[i], gaussians[j], strict=True), pairs)
+            for i, j in self.couples
+        ]
+        self.affine, self.crosses = None, []
+        if self.form.has_affine:
+            self.affine = Affine(Z, self.form.bias, self.form.variances, pairs)
+            self.crosses = [Cross(Z, r, self.affine, pairs) for _, r in gaussians]
+
+        self.n_pairs = len(pairs.first)
+        # (n, P) arrays, about, that the statistics of n rows hold for their pullback.
+        self.n_arrays = 1 + len(self.products) + len(self.crosses)
+
+    def rows(self, mu, S, out=None):
+        """The statistics of a chunk of rows; `out` (n, P) is memory they may use."""
+        return _Rows(self, mu, S, out)
+
+    def weighed(self, dpsi2):
+        """What `_Rows.pull` needs of a dpsi2 (P,) that all the rows share."""
+        return [products.weighed(dpsi2) for products in self.products]
+
+    def finish(self, sums, dpsi2=None):
+        """dL/dtheta and dL/dZ from the sums of `_Rows.pull` over all the rows.
+
+        `dpsi2` (P,) is that of all rows if they had the same, as far as they had.
+        """
+        form, position = self.form, 1
+        dscales, dprecisions = np.zeros(len(self.means)), [0.0] * len(self.means)
+        dZ, dbias, dvariances = 0.0, 0.0, 0.0
+
+        def take(n):
+            nonlocal position
+            position += n
+            return sums[position - n : position]
+
+        for i, means in enumerate(self.means):
+            part = take(4)
+            dr, dcentres, _ = means.finish(part)
+            dprecisions[i] = dr
+            dscales[i] = part[3]
+            dZ = dZ + dcentres
+        for i, squares in enumerate(self.squares):
+            dr, dZ_part, dlog = squares.finish(take(4), dpsi2)
+            dprecisions[i] = dprecisions[i] + dr
+            dscales[i] += dlog
+            dZ = dZ + dZ_part
+        for (i, j), products in zip(
+            self.couples, self.products[len(self.squares) :], strict=True
+        ):
+            da, db, dZ_part, dlog = products.finish(take(4), dpsi2)
+            dprecisions[i] = dprecisions[i] + da
+            dprecisions[j] = dprecisions[j] + db
+            dscales[[i, j]] += dlog
+            dZ = dZ + dZ_part
+        if self.affine is not None:
+            parts = [self.affine.finish(take(4))]
+            for i, cross in enumerate(self.crosses):
+                dp, *part = cross.finish(take(5))
+                dprecisions[i] = dprecisions[i] + dp
+                parts.append(part)
+            for dbias_part, dv_part, dZ_part in parts:
+                dbias, dvariances = dbias + dbias_part, dvariances + dv_part
+                dZ = dZ + dZ_part
+        dtheta = form.pull(sums[0], dbias, dvariances, dscales, dprecisions)
+        return dtheta, dZ
+
+
+class _Rows:
+    """The psi statistics of a chunk of rows; see `evaluate_expectations`."""
+
+    def __init__(self, expectations, mu, S, out):
+        self._expectations, self._mu, self._S = expectations, mu, S
+        self._means = [means.rows(mu, S) for means in expectations.means]
+        products = [
+            products.rows(mu, S) if position else products.rows(mu, S, out)
+            for position, products in enumerate(expectations.products)
+        ]
+        self._products = [saved for _, saved in products]
+        self.psi0 = np.full(len(mu), expectations.form.constant_variance)
+        terms = [F for F, _ in self._means]
+        self._psi2 = [psi2 for psi2, _ in products]
+        if expectations.affine is not None:
+            self.psi0 += expectations.affine.diagonal(mu, S)
+            self._affine, psi2 = expectations.affine.rows(mu, S)
+            crosses = [
+                cross.rows(mu, S, F)
+                for cross, (F, _) in zip(expectations.crosses, self._means, strict=True)
+            ]
+            self._crosses = [saved for _, saved in crosses]
+            terms = [*terms, self._affine]
+            self._psi2 += [psi2, *(psi2 for psi2, _ in crosses)]
+        self.psi1 = sum(terms[1:], terms[0])
+
+    @property
+    def psi2(self):
+        """Row by row (n, P)."""
+        return sum(self._psi2[1:], self._psi2[0])
+
+    def psi2_total(self):
+        """Summed over the rows (P,)."""
+        parts = [
+            products.total(saved)
+            for products, saved in zip(
+                self._expectations.products, self._products, strict=True
+            )
+        ]
+        ones = np.ones(len(self._mu))
+        parts += [ones @ psi2 for psi2 in self._psi2[len(parts) :]]
+        return sum(parts[1:], parts[0])
+
+    def pull(self, dpsi0, dpsi1, dpsi2, weighed=None, sums=True):
+        """dmu, dS (n, q), and sums for `Expectations.finish`, which may be added up.
+
+        `weighed` is that of a dpsi2 (P,) shared by all rows, else dpsi2 is (n, P).
+        Without `sums` there is less to do.
+        """
+        weighed = weighed or [None] * len(self._products)
+        expectations = self._expectations
+        dmu, dS = np.zeros(self._mu.shape), np.zeros(self._mu.shape)
+        dmeans = [dpsi1] * len(self._means)
+        last_sums = []
+        if expectations.affine is not None:
+            parts = [
+                expectations.affine.pull(
+                    self._mu, self._S, self._affine, dpsi0, dpsi1, dpsi2
+                )
+            ]
+            for i, cross in enumerate(expectations.crosses):
+                *part, dF, cross_sums = cross.pull(self._crosses[i], dpsi2)
+                dmeans[i] = dpsi1 + dF
+                parts.append((*part, cross_sums))
+            for dmu_part, dS_part, part in parts:
+                dmu += dmu_part
+                dS += dS_part
+                last_sums += part
+        pulled = [
+            means.pull(F, saved, dF, None, sums)
+            for means, (F, saved), dF in zip(
+                expectations.means, self._means, dmeans, strict=True
+            )
+        ]
+        pulled += [
+            products.pull(saved, dpsi2, of_shared, sums)
+            for products, saved, of_shared in zip(
+                expectations.products, self._products, weighed, strict=True
+            )
+        ]
+        for dmu_part, dS_part, _ in pulled:
+            dmu += dmu_part
+            dS += dS_part
+        if not sums:
+            return dmu, dS, None
+        first_sums = [dpsi0.sum()]
+        for *_, part in pulled:
+            first_sums += part
+        return dmu, dS, first_sums + last_sums
