@@ -1,7 +1,38 @@
 """Checks of the input that several estimators share."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils.validation import validate_data
+
+# Sums over a row of entries below this share of the largest number do not overflow.
+_HEADROOM = 1e-6
+
+
+@contextmanager
+def all_or_nothing(estimator):
+    """A context in which an exception leaves the estimator's attributes as they were.
+
+    Data that are refused, or a callback that fails, in the middle of a second fit leave
+    the model of the first one.
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        # Those of scikit-learn's callbacks are taken away by itself.
+        new = vars(estimator).keys() - before.keys()
+        for name in new - {"_callback_fit_ctx", "_skl_callbacks_to_teardown"}:
+            delattr(estimator, name)
+        vars(estimator).update(before)
+        raise
+
+
+def validated(estimator, X, *args, **kwargs):
+    """scikit-learn's `validate_data`, without numpy's warning where inf meets -inf."""
+    with np.errstate(invalid="ignore"):
+        return validate_data(estimator, X, *args, **kwargs)
 
 
 def refuse_nan(estimator, X):
@@ -16,17 +47,62 @@ def refuse_nan(estimator, X):
         Data, validated with ``ensure_all_finite="allow-nan"``: that pass refuses
         infinity in scikit-learn's words.
 
+    Returns
+    -------
+    largest : float
+        The largest absolute entry of `X`.
+
     Raises
     ------
     ValueError
         If an entry is NaN.
     """
     values = X.data if issparse(X) else X
-    if np.isnan(np.min(values, initial=np.inf)):  # a NaN is the least, without a copy
+    least = np.min(values, initial=0.0)  # a NaN is the least, without a copy
+    if np.isnan(least):
         raise ValueError(
             f"Input X contains NaN. {type(estimator).__name__} does not accept missing "
             "values; gplvm.GPLVM does."
         )
+    return max(-float(least), float(np.max(values, initial=0.0)))
+
+
+def refuse_overflow(largest, shape, dtype=np.float64):
+    """Raise a ValueError if a sum of squares of data overflows, or one over a row.
+
+    Parameters
+    ----------
+    largest : float
+        The largest absolute entry of the data.
+
+    shape : tuple of int
+        Their shape.
+
+    dtype : dtype, default=float64
+        What holds a row; the squares are summed in double precision.
+
+    Raises
+    ------
+    ValueError
+        If there may be an overflow.
+    """
+    squares = 4.0 * largest * float(shape[0]) * float(shape[1])
+    most = float(np.finfo(np.float64).max) / max(squares, 1.0)
+    if largest > min(most, _HEADROOM * float(np.finfo(dtype).max)):
+        raise ValueError(
+            f"The squares of the data overflow (largest entry {largest:.3g}). Divide "
+            "the data by a constant."
+        )
+
+
+def refuse_infinite(result, what):
+    """Raise a ValueError if the result of a computation overflowed, else return it."""
+    if not np.all(np.isfinite(result)):
+        raise ValueError(
+            f"{what} overflows {np.asarray(result).dtype}: an entry of X is too far "
+            "from the training data."
+        )
+    return result
 
 
 def given_or_fitted(given, fitted, name):

@@ -9,6 +9,7 @@ from gplvm.plotting._latent_space import LatentSpaceDisplay
 from gplvm.plotting._loss_curve import LossCurveDisplay
 from gplvm.plotting._manifold import LatentManifoldDisplay
 from gplvm.plotting._reconstruction import ReconstructionDisplay
+from gplvm.plotting._relevance import RelevanceDisplay
 
 __all__ = [
     "ComputationalGraphDisplay",
@@ -17,5 +18,6 @@ __all__ = [
     "LatentSpaceDisplay",
     "LossCurveDisplay",
     "ReconstructionDisplay",
+    "RelevanceDisplay",
     "explore_latent_space",
 ]

@@ -29,7 +29,11 @@ def latent_limits(points, *, pad=0.08, slimmest=0.45):
 
 def predicts_std(estimator):
     """Whether `inverse_transform` offers a standard deviation."""
-    method = getattr(estimator, "inverse_transform", None)
+    return offers_std(getattr(estimator, "inverse_transform", None))
+
+
+def offers_std(method):
+    """Whether a method of an estimator, or None, offers a standard deviation."""
     return callable(method) and "return_std" in inspect.signature(method).parameters
 
 

@@ -55,6 +55,20 @@ def check_uncertainty(uncertainty, n_dimensions):
     return values, extent
 
 
+def check_spread(embedding_std, shape):
+    """Standard deviations of positions, or None."""
+    if embedding_std is None:
+        return None
+    stds = np.asarray(embedding_std, dtype=float)
+    if stds.shape != shape:
+        raise ValueError(
+            f"embedding_std has shape {stds.shape}, the embedding {shape}."
+        )
+    if not (np.isfinite(stds) & (stds >= 0)).all():
+        raise ValueError("embedding_std must be finite and not negative.")
+    return stds
+
+
 def thumbnail_side(size, inches):
     """Side as a fraction of the longer side of the axes: some 0.42 inch."""
     if size is None:

@@ -7,11 +7,13 @@ from gplvm.plotting._background import (
     draw_colorbar,
     evaluate_std,
     latent_limits,
+    offers_std,
     predicts_std,
 )
 from gplvm.plotting._choices import (
     axes_size,
     check_resolution,
+    check_spread,
     check_thumbnails,
     check_uncertainty,
     leading_dimensions,
@@ -29,6 +31,7 @@ from gplvm.plotting._inputs import (
 )
 from gplvm.plotting._points import (
     draw_points,
+    draw_spread,
     dress_plane,
     dress_strip,
     legend_handles,
@@ -80,6 +83,9 @@ class LatentSpaceDisplay:
     feature_names : sequence of str of length n_components, default=None
         Names of the latent dimensions; None: "latent 1", "latent 2", ...
 
+    embedding_std : array-like of shape (n_samples, n_components), default=None
+        Standard deviations of the positions, shown as ellipses of one of them.
+
     Attributes
     ----------
     ax_ : matplotlib Axes
@@ -90,6 +96,10 @@ class LatentSpaceDisplay:
 
     points_ : list of matplotlib PathCollection
         The points, one collection per class that occurs.
+
+    spread_ : list of matplotlib Collection
+        The ellipses (of a strip, bars) of one standard deviation around the points,
+        one collection per class that occurs; empty where no spread is shown.
 
     legend_ : matplotlib Legend or None
         The legend; None without labels, for one class, or for a strip.
@@ -133,6 +143,7 @@ class LatentSpaceDisplay:
         uncertainty=None,
         dimensions=(0, 1),
         feature_names=None,
+        embedding_std=None,
     ):
         self.embedding = embedding
         self.labels = labels
@@ -141,6 +152,7 @@ class LatentSpaceDisplay:
         self.uncertainty = uncertainty
         self.dimensions = dimensions
         self.feature_names = feature_names
+        self.embedding_std = embedding_std
 
     def plot(
         self,
@@ -149,10 +161,12 @@ class LatentSpaceDisplay:
         thumbnails=True,
         thumbnail_size=None,
         background=True,
+        spread=True,
         legend=True,
         scatter_kwargs=None,
         thumbnail_kwargs=None,
         background_kwargs=None,
+        spread_kwargs=None,
         legend_kwargs=None,
     ):
         """Draw the latent space.
@@ -173,6 +187,10 @@ class LatentSpaceDisplay:
         background : bool, default=True
             Whether to show the uncertainty, where it is known.
 
+        spread : bool, default=True
+            Whether to show the positions' standard deviations, where they are known.
+            The more of the plane the ellipses cover, the fainter they are.
+
         legend : bool, default=True
             Whether to name the classes in a legend right of the axes.
 
@@ -185,6 +203,10 @@ class LatentSpaceDisplay:
 
         background_kwargs : dict, default=None
             Passed to :meth:`matplotlib.axes.Axes.imshow`, over the defaults.
+
+        spread_kwargs : dict, default=None
+            Passed to :class:`matplotlib.collections.EllipseCollection`, of a strip
+            :class:`matplotlib.collections.LineCollection`, over the defaults.
 
         legend_kwargs : dict, default=None
             Passed to :meth:`matplotlib.axes.Axes.legend`, over the defaults.
@@ -206,6 +228,7 @@ class LatentSpaceDisplay:
         check_length(names, Z.shape[1], "feature_names", of="dimensions")
         images, max_images = check_thumbnails(thumbnails, self.images, len(Z))
         grid = check_uncertainty(self.uncertainty, len(dimensions))
+        stds = check_spread(self.embedding_std, Z.shape) if spread else None
 
         Z = Z[:, list(dimensions)]
         strip = len(dimensions) == 1
@@ -245,6 +268,10 @@ class LatentSpaceDisplay:
             fit_figure(ax, *own_size)
         # Only now the size of the axes is known, to which that of points adapts.
         self.points_ = draw_points(ax, points, classes, scatter_kwargs)
+        self.spread_ = []
+        if stds is not None:
+            stds = stds[:, list(dimensions)]
+            self.spread_ = draw_spread(ax, points, stds, classes, plane, spread_kwargs)
         if max_images:
             self.thumbnails_, self.thumbnail_indices_ = draw_thumbnails(
                 ax,
@@ -275,6 +302,7 @@ class LatentSpaceDisplay:
         dimensions=None,
         feature_names=None,
         uncertainty=True,
+        spread=None,
         grid_resolution=60,
         ax=None,
         **plot_kwargs,
@@ -315,6 +343,11 @@ class LatentSpaceDisplay:
         uncertainty : bool, default=True
             Whether to compute the predictive uncertainty, where there is one. Of
             more than two latent dimensions, those not shown stay at their mean.
+
+        spread : bool, default=None
+            Whether to show the positions' standard deviations, where `transform`
+            offers `return_std`. None: of a model that fits them, which has
+            `embedding_std_`; of others they are an approximation made afterwards.
 
         grid_resolution : int, default=60
             Number of grid cells along the longer side of the background.
@@ -362,7 +395,14 @@ class LatentSpaceDisplay:
         """
         check_estimator_like(estimator, "transform")
         check_resolution(grid_resolution)
-        Z = as_matrix(estimator.transform(flat_rows(X)), "the estimator's transform")
+        stds = None
+        if spread is None:
+            spread = hasattr(estimator, "embedding_std_")
+        if spread and offers_std(estimator.transform):
+            Z, stds = estimator.transform(flat_rows(X), return_std=True)
+        else:
+            Z = estimator.transform(flat_rows(X))
+        Z = as_matrix(Z, "the estimator's transform")
         if images is None:
             images = guess_images(X, image_shape)
         else:
@@ -383,6 +423,7 @@ class LatentSpaceDisplay:
             uncertainty=grid,
             dimensions=dimensions,
             feature_names=feature_names,
+            embedding_std=stds,
         )
         return display.plot(ax=ax, **plot_kwargs)
 
@@ -398,6 +439,7 @@ class LatentSpaceDisplay:
         uncertainty=None,
         dimensions=None,
         feature_names=None,
+        embedding_std=None,
         ax=None,
         **plot_kwargs,
     ):
@@ -429,6 +471,9 @@ class LatentSpaceDisplay:
 
         feature_names : sequence of str, default=None
             Names of the latent dimensions; None: "latent 1", "latent 2", ...
+
+        embedding_std : array-like of shape (n_samples, n_components), default=None
+            Standard deviations of the positions.
 
         ax : matplotlib Axes, default=None
             Axes to draw on; None: a new figure.
@@ -471,5 +516,6 @@ class LatentSpaceDisplay:
             uncertainty=uncertainty,
             dimensions=(0, 1)[: Z.shape[1]] if dimensions is None else dimensions,
             feature_names=feature_names,
+            embedding_std=embedding_std,
         )
         return display.plot(ax=ax, **plot_kwargs)

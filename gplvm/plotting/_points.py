@@ -14,6 +14,7 @@ from gplvm.plotting._style import (
 from gplvm.plotting._thumbnails import Plane
 
 _CROWD = 2000  # points from which on they are small, translucent and rasterized
+_INK = 0.3  # share of the plane that the spread's ellipses may tint in all
 _BAND = 1.3  # height of a strip's band of images, in their sides
 _SEED = 0  # the jitter means nothing, so it is the same in every drawing
 
@@ -97,6 +98,52 @@ def draw_points(ax, points, classes, scatter_kwargs):
         if np.ndim(look["s"]) == 0:
             look["s"] = style.area(look["s"])
         collections.append(ax.scatter(*points[members].T, **look))
+    return collections
+
+
+def draw_spread(ax, points, stds, classes, plane, spread_kwargs):
+    """Ellipses of one standard deviation, of a strip bars, a collection per class.
+
+    The more of the plane they cover together, the fainter they are: of a few points
+    each is seen, of many only where positions are uncertain.
+    """
+    from matplotlib.collections import EllipseCollection, LineCollection
+
+    x0, x1, y0, y1 = plane.limits
+    sizes = np.pi * stds.prod(axis=1)
+    if plane.strip:
+        sizes = 2.0 * stds[:, 0] * 0.02 * (y1 - y0)
+    cover = sizes.sum() / ((x1 - x0) * (y1 - y0))
+    settings = {"alpha": float(np.clip(_INK / max(cover, 1e-12), 0.03, 0.3))}
+    settings |= {"zorder": 2, "rasterized": len(points) > _CROWD}
+    groups = [(slice(None), PALETTE[0])]
+    if classes is not None:
+        groups = [
+            (classes.codes == code, classes.styles[code].color)
+            for code in classes.present
+        ]
+    collections = []
+    for members, color in groups:
+        at, std = points[members], stds[members]
+        if plane.strip:
+            start, stop = at.copy(), at.copy()
+            start[:, 0] -= std[:, 0]
+            stop[:, 0] += std[:, 0]
+            look = merged(
+                {"colors": color, "linewidths": 1.5, **settings}, spread_kwargs
+            )
+            collection = LineCollection(np.stack([start, stop], axis=1), **look)
+        else:
+            look = {"facecolors": color, "linewidths": 0, **settings}
+            collection = EllipseCollection(
+                *(2.0 * std.T),
+                np.zeros(len(at)),
+                units="xy",
+                offsets=at,
+                offset_transform=ax.transData,
+                **merged(look, spread_kwargs),
+            )
+        collections.append(ax.add_collection(collection, autolim=False))
     return collections
 
 
