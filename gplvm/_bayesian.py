@@ -20,7 +20,7 @@ from gplvm._parallel import block_map, keep_freed_memory, row_blocks
 from gplvm._sparse import SparseLikelihood, sum_parts
 from gplvm.gradients.inducing import (
     inducing_posterior,
-    pull_whitening,
+    pull_kuu,
     standard_normal_divergence,
     whitened_bound,
     whitening,
@@ -37,6 +37,9 @@ JITTER = 1e-6
 # The rows are cut into so many spans at most, each summed by one thread, whatever the
 # number of threads: the result does not depend on it.
 _MAX_SPANS = 16
+
+# Patterns of missing values whose bounds a thread computes at a time.
+_GROUPS = 4
 
 # Products of covariances that may wait for the second map, in bytes.
 _KEEP = 64 * 2**20
@@ -111,20 +114,22 @@ class BayesianLikelihood(SparseLikelihood):
             ``"embedding"``, ``"embedding_std"``, ``"inducing_points"`` and ``"theta"``,
             of their shapes. Only if `eval_gradient`.
         """
-        kernel, noise_variance = self._latent_kernel_and_noise(theta)
-        expectations = Expectations(kernel, inducing_points)
+        noise_variance = self._noise_variance(theta)
+        expectations = Expectations(
+            self._latent, inducing_points, theta[~self._is_noise]
+        )
         spans = self._spans(expectations, self._factor)
         with (
             block_map(len(spans), self._n_threads) as map_spans,
             self._memory(expectations, len(self.Y) * eval_gradient) as memory,
         ):
-            Kuu, pull_Kuu = kernels.evaluate(kernel, inducing_points)
+            Kuu, pull_Kuu = expectations.form.covariance(inducing_points)
             R = whitening(Kuu, JITTER)
             position = embedding, embedding_std
             add_up, kept = self._adder(expectations, *position, self._factor, memory)
             *statistics, divergence = sum_parts(map_spans(add_up, spans))
-            value, gradient = self._bound(
-                expectations.pairs, R, *statistics, noise_variance
+            value, gradient = self._bound_on(
+                map_spans, expectations.pairs, R, *statistics, noise_variance
             )
             value -= divergence
             if not eval_gradient:
@@ -208,7 +213,7 @@ class BayesianLikelihood(SparseLikelihood):
         """
         n_inducing, n_pairs = len(expectations.pairs.full), expectations.n_pairs
         n_groups, n_kept = len(self._groups), 0 if memory is None else len(memory)
-        kept = {}
+        of_chunk, kept = _of_chunk(expectations, mu, std), {}
 
         def add_up(span):
             psi0, P = np.zeros(n_groups), np.zeros((n_inducing, Y.shape[1]))
@@ -218,46 +223,54 @@ class BayesianLikelihood(SparseLikelihood):
                 if not keep and scratch is None:
                     scratch = np.empty((chunk_rows(n_pairs), n_pairs))
                 out = memory[chunk] if keep else scratch[: chunk.stop - chunk.start]
-                S = std[chunk] ** 2
-                rows = expectations.rows(mu[chunk], S, out)
-                divergence += standard_normal_divergence(mu[chunk], S)[0].sum()
+                rows, prior = of_chunk(chunk, out)
+                divergence += prior[0].sum()
                 psi0 += self._sum_psi0(chunk, rows)
                 P += rows.psi1.T @ Y[chunk]
                 Psi2 += self._sum_psi2(chunk, rows)
                 if keep:
-                    kept[chunk.start] = rows
+                    kept[chunk.start] = rows, prior
             return psi0, P, Psi2, divergence
 
         return add_up, kept
 
-    def _bound(self, pairs, R, psi0, P, Psi2, noise_variance):
+    def _bound_on(self, map_groups, *arguments):
+        """`_bound`, for which threads stand by."""
+        return self._bound(*arguments)
+
+    def _bound(self, pairs, R, psi0, P, Psi2, noise_variance, map_groups=map):
         """Value, and the gradients of psi0, P, packed Psi2, Kuu and the noise."""
         P = R @ P
-        value, d_noise, total = 0.0, 0.0, np.zeros(R.shape)
         dpsi0, dP, dPsi2 = np.empty(psi0.shape), np.empty(P.shape), np.empty(Psi2.shape)
-        for group, (n, columns, y_squared, n_features) in enumerate(self._groups):
-            part, gradient = whitened_bound(
-                psi0[group],
-                P[:, columns],
-                R @ pairs.unpack(Psi2[group]) @ R.T,
-                y_squared,
-                noise_variance,
-                n_samples=n,
-                n_features=n_features,
-            )
-            value += part
-            total += gradient["Kuu"]
-            d_noise += gradient["noise_variance"]
-            dpsi0[group] = gradient["psi0"]
-            dP[:, columns] = gradient["P"]
-            dPsi2[group] = pairs.pack(R.T @ gradient["Psi2"] @ R)
-        whole = {"Kuu": total, "P": dP, "Psi2": total}
-        whole = pull_whitening(R, whole, JITTER)
+
+        def bound(groups):
+            value, dKuu, d_noise = 0.0, 0.0, 0.0
+            for group in range(groups.start, groups.stop):
+                n, columns, y_squared, n_features = self._groups[group]
+                part, gradient = whitened_bound(
+                    psi0[group],
+                    P[:, columns],
+                    R @ pairs.unpack(Psi2[group]) @ R.T,
+                    y_squared,
+                    noise_variance,
+                    n_samples=n,
+                    n_features=n_features,
+                )
+                value += part
+                dKuu = dKuu + gradient["Kuu"]
+                d_noise += gradient["noise_variance"]
+                dpsi0[group] = gradient["psi0"]
+                dP[:, columns] = gradient["P"]
+                dPsi2[group] = pairs.pack(R.T @ gradient["Psi2"] @ R)
+            return value, dKuu, d_noise
+
+        blocks = row_blocks(len(self._groups), _GROUPS)
+        value, dKuu, d_noise = sum_parts(map_groups(bound, blocks))
         return value, {
             "psi0": dpsi0,
-            "P": whole["P"],
+            "P": R.T @ dP,
             "Psi2": dPsi2,
-            "Kuu": whole["Kuu"],
+            "Kuu": pull_kuu(R, dKuu, JITTER),
             "noise_variance": d_noise,
         }
 
@@ -266,25 +279,25 @@ class BayesianLikelihood(SparseLikelihood):
         n_pairs, dP = expectations.n_pairs, gradient["P"].T.copy()
         shared = self._shared(gradient["Psi2"])
         weighed = None if shared is None else expectations.weighed(shared)
+        of_chunk = _of_chunk(expectations, mu, std)
 
         def pull(span):
             total, scratch = None, None
             for chunk in _chunks(span, n_pairs):
-                rows, S = kept.get(chunk.start), std[chunk] ** 2
-                if rows is None:
+                if chunk.start in kept:
+                    rows, prior = kept[chunk.start]
+                else:
                     if scratch is None:
                         scratch = np.empty((chunk_rows(n_pairs), n_pairs))
-                    out = scratch[: chunk.stop - chunk.start]
-                    rows = expectations.rows(mu[chunk], S, out)
+                    rows, prior = of_chunk(chunk, scratch[: chunk.stop - chunk.start])
                 dmu_rows, dS_rows, sums = rows.pull(
                     self._of_rows(chunk, gradient["psi0"]),
                     self._factor[chunk] @ dP,
                     self._of_products(chunk, gradient["Psi2"]),
                     weighed,
                 )
-                _, dmu_prior, dS_prior = standard_normal_divergence(mu[chunk], S)
-                np.subtract(dmu_rows, dmu_prior, out=dmu[chunk])
-                np.multiply(dS_rows - dS_prior, 2.0 * std[chunk], out=dstd[chunk])
+                np.subtract(dmu_rows, prior[1], out=dmu[chunk])
+                np.multiply(dS_rows - prior[2], 2.0 * std[chunk], out=dstd[chunk])
                 total = sums if total is None else list(map(iadd, total, sums))
             return total
 
@@ -340,6 +353,9 @@ class BayesianPatternLikelihood(BayesianLikelihood):
     def _data(self):
         return self._factor
 
+    def _bound_on(self, map_groups, *arguments):
+        return self._bound(*arguments, map_groups)
+
     def _sum_psi0(self, chunk, rows):
         return self._mask[chunk].T @ rows.psi0
 
@@ -353,6 +369,17 @@ class BayesianPatternLikelihood(BayesianLikelihood):
 
     def _shared(self, gradient):
         return None
+
+
+def _of_chunk(expectations, mu, std):
+    """A function of a chunk: its rows' statistics, and what leads them to the prior."""
+
+    def of_chunk(chunk, out):
+        S = std[chunk] ** 2
+        rows = expectations.rows(mu[chunk], S, out)
+        return rows, standard_normal_divergence(mu[chunk], S)
+
+    return of_chunk
 
 
 def _chunks(span, n_pairs):

@@ -64,6 +64,8 @@ def _at_one_thread(libraries):
 
 
 def _set_threads(library, n_threads):
+    if library.num_threads == n_threads:
+        return
     # From threadpoolctl 3.8 on, one thread controls OpenBLAS, until it is told to let
     # go; contexts that overlap may end in another thread than the first began in.
     let_go = getattr(library, "clear_controlling_thread", lambda force: None)
@@ -121,13 +123,15 @@ def block_map(n_blocks, threads=None):
         if workers <= 1:
             yield lambda function, blocks: [function(block) for block in blocks]
             return
-        with ThreadPoolExecutor(workers) as pool:
-            yield lambda function, blocks: list(pool.map(function, blocks))
+        yield lambda function, blocks: list(_pool(workers).map(function, blocks))
 
 
 @cache
 def _pool(workers):
-    """Threads that wait for blocks: an evaluation maps several times."""
+    """Threads that wait for blocks: to start them takes as long as some blocks.
+
+    A block must not map blocks itself: all threads might wait for each other.
+    """
     return ThreadPoolExecutor(workers, thread_name_prefix="gplvm")
 
 

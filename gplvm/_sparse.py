@@ -172,7 +172,11 @@ class SparseLikelihood:
     def _latent_kernel_and_noise(self, theta):
         """The latent functions' kernel, and the variance of all the noise."""
         kernel = self._latent.clone_with_theta(theta[~self._is_noise])
-        return kernel, self._fixed_noise + float(np.exp(theta[self._is_noise]).sum())
+        return kernel, self._noise_variance(theta)
+
+    def _noise_variance(self, theta):
+        """The variance of all the noise."""
+        return self._fixed_noise + float(np.exp(theta[self._is_noise]).sum())
 
     def _statistics(self, kernel, X, Z, Y, R):
         """psi0, R Psi1'Y and R Psi2 R', summed over the rows."""

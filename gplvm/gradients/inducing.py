@@ -19,7 +19,6 @@ References
 """
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from gplvm import _linalg
 
@@ -156,9 +155,9 @@ def whitening(Kuu, jitter):
     It is the inverse of the Cholesky factor: products with it run on threads, where
     scipy's triangular solves would hold the interpreter's lock.
     """
-    identity = np.eye(len(Kuu))
-    L = _linalg.cholesky(Kuu + jitter * np.mean(np.diagonal(Kuu)) * identity)
-    return solve_triangular(L, identity, lower=True, check_finite=False)
+    K = Kuu.copy()
+    K.flat[:: len(K) + 1] += jitter * np.trace(K) / len(K)
+    return _linalg.inverse_factor(_linalg.cholesky(K))
 
 
 def whitened_bound(psi0, P, Psi2, y_squared, noise_variance, *, n_samples, n_features):
@@ -234,16 +233,34 @@ def pull_whitening(R, gradient, jitter):
         That of `collapsed_bound`.
     """
     # F(P, Psi2, Kuu) = F(R P, R Psi2 R', R Kuu R') for a constant R: a matrix's
-    # gradient G goes back as R'G, or R'G R. The jitter j tr(Kuu) / M on the diagonal
-    # adds j tr(G) / M there.
-    Kuu = R.T @ gradient["Kuu"] @ R
-    Kuu.flat[:: len(R) + 1] += jitter * np.trace(Kuu) / len(R)
+    # gradient G goes back as R'G, or R'G R.
     return {
         **gradient,
         "P": R.T @ gradient["P"],
         "Psi2": R.T @ gradient["Psi2"] @ R,
-        "Kuu": Kuu,
+        "Kuu": pull_kuu(R, gradient["Kuu"], jitter),
     }
+
+
+def pull_kuu(R, G, jitter):
+    """The gradient with respect to Kuu alone, from that of the whitened one.
+
+    Parameters
+    ----------
+    R, jitter
+        As in `pull_whitening`.
+
+    G : ndarray of shape (n_inducing, n_inducing)
+        The gradient ``"Kuu"`` of `whitened_bound`.
+
+    Returns
+    -------
+    gradient : ndarray of shape (n_inducing, n_inducing)
+    """
+    # The jitter j tr(Kuu) / M on the diagonal adds j tr(R'G R) / M there.
+    Kuu = R.T @ G @ R
+    Kuu.flat[:: len(R) + 1] += jitter * np.trace(Kuu) / len(R)
+    return Kuu
 
 
 def inducing_posterior(R, P, Psi2, noise_variance):
@@ -297,7 +314,9 @@ def standard_normal_divergence(mu, S):
     """
     # KL = sum_q (mu^2 + S - 1 - log S) / 2.
     with np.errstate(divide="ignore"):
-        divergence = 0.5 * np.sum(mu**2 + S - 1.0 - np.log(S), axis=1)
+        terms = S - np.log(S)
+        terms += mu * mu
+        divergence = 0.5 * (terms @ np.ones(mu.shape[1]) - mu.shape[1])
         return divergence, mu, 0.5 - 0.5 / S
 
 

@@ -9,6 +9,7 @@ gradients of b, v, c and r lead back to its theta.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm.kernels._linear_kernel import Linear
@@ -46,12 +47,15 @@ _NAMES = {
 }
 
 
-def terms_of(kernel, start=0):
-    """The kernel as a list of terms that are to be added, and where theta goes on."""
+def terms_of(kernel, start=0, theta=None):
+    """The kernel as a list of terms that are to be added, and where theta goes on.
+
+    `theta` stands for ``kernel.theta`` if it is given; to set that takes far longer.
+    """
     kind = type(kernel)
     if kind in (sk.Sum, sk.Product):
-        first, middle = terms_of(kernel.k1, start)
-        second, end = terms_of(kernel.k2, middle)
+        first, middle = terms_of(kernel.k1, start, theta)
+        second, end = terms_of(kernel.k2, middle, theta)
         if kind is sk.Sum:
             return first + second, end
         if not all_of(sk.ConstantKernel, first):
@@ -68,10 +72,12 @@ def terms_of(kernel, start=0):
     if name is None:
         raise NotImplementedError(f"{kernel!r} has no expectations. {SUPPORTED}")
     values = np.asarray(getattr(kernel, name), dtype=float)
-    fixed = getattr(kernel, f"hyperparameter_{name}").fixed
+    fixed = isinstance(getattr(kernel, f"{name}_bounds"), str)
     if kind is sk.DotProduct and not (fixed and kernel.sigma_0 == 0):
         raise NotImplementedError(f"{kernel!r} has no expectations. {SUPPORTED}")
     places = slice(start, start + (0 if fixed else values.size))
+    if theta is not None and not fixed:
+        values = np.exp(theta[places]).reshape(values.shape)
     if kind is sk.ConstantKernel:
         factor = float(values)
         slope = {} if fixed else {start: factor}
@@ -92,10 +98,22 @@ def all_of(kind, terms):
 
 
 class Form:
-    """b, v, c and r of a kernel, and the way back from their gradients to theta."""
+    """b, v, c and r of a kernel, and the way back from their gradients to theta.
 
-    def __init__(self, kernel, q):
-        self._terms, self._n_theta = terms_of(kernel)
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        A kernel that `check_expectations` accepts.
+
+    q : int
+        Number of latent dimensions.
+
+    theta : ndarray, default=None
+        Free log-hyperparameters, instead of those of the kernel.
+    """
+
+    def __init__(self, kernel, q, theta=None):
+        self._terms, self._n_theta = terms_of(kernel, theta=theta)
         constants = self._of(sk.ConstantKernel)
         self._linear = self._of(Linear, sk.DotProduct)
         self._rbf, self._white = self._of(sk.RBF), self._of(sk.WhiteKernel)
@@ -112,6 +130,39 @@ class Form:
             sum(term.factor for term in self._rbf)
             + sum(term.values for term in self._white)
         )
+
+    def covariance(self, Z):
+        """The symmetric matrix k(Z, Z) (M, M), without noise, and its pullback.
+
+        ``pullback(G)`` with G = dL/dK, symmetric: (dL/dtheta, dL/dZ).
+        """
+        # K = b + Z V Z' + sum_i c_i E_i: for symmetric G, with A = G * c E, a its row
+        # sums and U = a Z - A Z: dL/dZ = -2 r U and dL/dr = -sum_m z_m u_m.
+        parts = [
+            c * np.exp(-0.5 * cdist(*[np.sqrt(r) * Z] * 2, "sqeuclidean"))
+            for c, r in self.gaussians
+        ]
+        K = sum(parts)
+        if self.has_affine:
+            K = K + self.bias + (self.variances * Z) @ Z.T
+
+        def pullback(G):
+            dscales, dprecisions, dbias, dvariances = [], [], 0.0, np.zeros(Z.shape[1])
+            dZ = np.zeros(Z.shape)
+            for part, (_, r) in zip(parts, self.gaussians, strict=True):
+                A = G * part
+                of_rows = A.sum(axis=1)
+                U = of_rows[:, None] * Z - A @ Z
+                dscales.append(of_rows.sum())
+                dprecisions.append(-np.einsum("mq,mq->q", Z, U))
+                dZ -= 2.0 * r * U
+            if self.has_affine:
+                G_Z = G @ Z
+                dbias, dvariances = G.sum(), np.einsum("mq,mq->q", Z, G_Z)
+                dZ += 2.0 * self.variances * G_Z
+            return self.pull(0.0, dbias, dvariances, dscales, dprecisions), dZ
+
+        return K, pullback
 
     def pull(self, dpsi0, dbias, dvariances, dscales, dprecisions):
         """dL/dtheta; `dpsi0` is summed over the rows, `dscales` are for log c."""

@@ -11,12 +11,6 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
-from gplvm._parallel import row_blocks
-
-# Entries of a matrix that stay in a core's own cache, and rows enough for BLAS.
-_BLOCK_ENTRIES = 2**17
-_BLOCK_ROWS = 48
-
 
 @lru_cache(maxsize=2)
 def pairs_of(m):
@@ -87,7 +81,7 @@ class GaussianMeans:
         p, of the Gaussian function.
 
     centres : ndarray of shape (n_centres, q)
-        t.
+        t. The nearer they and mu are to zero, the fewer digits are lost.
 
     heights : ndarray of shape (n_centres,)
         h, the logarithm of the peak.
@@ -95,99 +89,91 @@ class GaussianMeans:
 
     # With d = 1 + p S and w = p / (2 d):
     # log F_np = h_p - sum_q (log d_nq) / 2 - sum_q w_nq (mu_nq - t_pq)^2,
-    # the square expanded into one product [-w, 2 w mu, k, 1] [t^2, t, 1, h]'.
-    # Distances matter only: centred, they lose fewest digits in the product.
+    # the square expanded into one product [-w, -w mu, k, 1] [t^2, -2 t, 1, h]'.
+    # Both factors are held by columns, (q, n): numpy is fast along the longer axis.
 
     def __init__(self, precision, centres, heights):
-        self.precision = precision
-        self.origin = centres.mean(axis=0)
+        self.precision, self._minus_half = precision[:, None], -0.5 * precision[:, None]
         n, q = centres.shape
-        self._right = right = np.ones((n, 2 * q + 2))  # [t^2, t, 1, h]
-        self.centres = right[:, q : 2 * q]
-        np.subtract(centres, self.origin, out=self.centres)
-        np.square(self.centres, out=right[:, :q])
-        right[:, -1] = heights
+        self._right = right = np.ones((2 * q + 2, n))
+        np.square(centres.T, out=right[:q])
+        np.multiply(centres.T, -2.0, out=right[q : 2 * q])
+        right[-1] = heights
 
     def weighed(self, G):
         """What `pull` needs of G = dL/dF (P,), if it is the same for all rows."""
-        q = len(self.precision)
-        return self._right[:, : 2 * q] * G[:, None], G
+        return self._right[:-2] * G, G
 
     def rows(self, mu, S, out=None):
-        """F (n, P), in the memory of `out` if given, and what else `pull` needs."""
-        n, q = mu.shape
-        mu = mu - self.origin
+        """F (n, P) of mu and S (q, n), and what else `pull` needs.
+
+        F is in the memory of `out` if that is given.
+        """
+        q, n = mu.shape
         d = S * self.precision
         d += 1.0
-        left = np.empty((n, 2 * q + 2))
-        minus_w, two_w_mu, k = left[:, :q], left[:, q : 2 * q], left[:, 2 * q]
-        np.divide(-0.5 * self.precision, d, out=minus_w)
-        np.multiply(minus_w, mu, out=two_w_mu)
-        np.einsum("nq,nq->n", two_w_mu, mu, out=k)
-        k -= 0.5 * np.log(d, out=d).sum(axis=1)
-        two_w_mu *= -2.0
-        left[:, -1] = 1.0
-        F = np.empty((n, len(self._right))) if out is None else out
-        total = np.zeros(len(self._right))
-        for block in self._blocks(n):
-            of_block = F[block]
-            np.matmul(left[block], self._right.T, out=of_block)
-            np.exp(of_block, out=of_block)
-            total += np.ones(len(of_block)) @ of_block
-        return F, (mu, S, left, total)
+        left = np.empty((2 * q + 2, n))
+        minus_w, minus_w_mu, k = left[:q], left[q : 2 * q], left[2 * q]
+        np.divide(self._minus_half, d, out=minus_w)
+        np.multiply(minus_w, mu, out=minus_w_mu)
+        np.einsum("qn,qn->n", minus_w_mu, mu, out=k)
+        k -= 0.5 * np.log(d, out=d).sum(axis=0)
+        left[-1] = 1.0
+        F = np.matmul(left.T, self._right, out=out)
+        np.exp(F, out=F)
+        return F, (mu, left, np.ones(n) @ F)
 
     def pull(self, F, saved, G=None, weighed=None, sums=True):
-        """dmu, dS (n, q) and the sums that `finish` takes, if wanted.
+        """dmu, dS (q, n) and the sums that `finish` takes, if wanted.
 
         From G = dL/dF (n, P), or from `weighed` of it, where it is shared by all rows.
         """
-        # With g0, g1, g2 = sum_p G_np F_np (1, t_p, t_p^2):
-        # dL/dmu = 2 w (g1 - mu g0), dL/dw = -(mu^2 g0 - 2 mu g1 + g2),
-        # dw/dS = -2 w^2, dw/dp = 2 w^2 / p^2 and dlog(d)/2 = w dS + S w / p dp.
-        # For the centres the sums over rows of G F (-w, 2 w mu, 1) suffice.
-        mu, S, left, total = saved
-        q = mu.shape[1]
+        # With g0, g1, g2 = sum_p G_np F_np (1, -2 t_p, t_p^2):
+        # dL/dmu = -w (g1 + 2 mu g0), dL/dw = -(mu^2 g0 + mu g1 + g2), dw/dS = -2 w^2
+        # and dlog(d)/2 = w dS: dL/dS = -w (g0 - 2 w (mu (mu g0 + g1) + g2)).
+        # For the centres the sums over rows of G F (-w, -w mu, 1) suffice.
+        mu, left, total = saved
+        q, n = mu.shape
         if weighed is None:
             F = F * G
-            moments, g0 = F @ self._right[:, : 2 * q], F.sum(axis=1)
-            total = np.ones(len(F)) @ F
-        else:
-            moments, g0 = np.empty((len(F), 2 * q)), np.empty(len(F))
-            for block in self._blocks(len(F)):
-                np.matmul(F[block], weighed[0], out=moments[block])
-                np.matmul(F[block], weighed[1], out=g0[block])
-        g2, g1, minus_w = moments[:, :q], moments[:, q:], left[:, :q]
-        mu_g0 = mu * g0[:, None]
-        curvature = (mu * (2.0 * g1 - mu_g0) - g2) * minus_w
-        curvature *= 2.0 * minus_w
-        minus_w_g0 = minus_w * g0[:, None]
-        dmu = minus_w * (mu_g0 - g1)
-        dmu *= 2.0
-        dS = minus_w_g0 - curvature
+            weighed, total = (self._right[:-2], np.ones(F.shape[1])), np.ones(n) @ F
+        moments, g0 = (F @ weighed[0].T).T.copy(), F @ weighed[1]
+        g2, g1, minus_w = moments[:q], moments[q:], left[:q]
+        dmu = mu * g0
+        g1 += dmu
+        dmu += g1
+        dmu *= minus_w
+        dS = g1  # in its memory
+        dS *= mu
+        dS += g2
+        dS *= minus_w
+        dS *= 2.0
+        dS += g0
+        dS *= minus_w
         if not sums:
             return dmu, dS, None
-        dp = np.einsum("nq,nq->q", S, minus_w_g0) / self.precision
-        dp += curvature.sum(axis=0) / self.precision**2
-        return dmu, dS, [F.T @ left[:, : 2 * q], total, dp, g0.sum()]
-
-    def _blocks(self, n):
-        """Rows of which F stays in a core's own cache between two looks at it."""
-        return row_blocks(n, max(_BLOCK_ROWS, _BLOCK_ENTRIES // len(self._right)))
+        return dmu, dS, [F.T @ left[:-2].T, total, dS.sum(axis=1), g0.sum()]
 
     def finish(self, sums, G=None):
-        """dp (q,), dcentres (P, q), dheights (P,) from the rows' sums.
+        """dp (q,), and dcentres and dheights in one array (q + 1, P), from the sums.
 
         G is given if it was the same for all rows: the sums do not hold it yet.
         """
-        columns, total, dp, _ = sums
-        q = len(self.precision)
-        dcentres = self.centres * columns[:, :q]
-        dcentres *= 2.0
-        dcentres += columns[:, q:]
-        if G is None:
-            return dp, dcentres, total
-        dcentres *= G[:, None]
-        return dp, dcentres, total * G
+        # dw/dp = 2 w^2 / p^2 and dlog(d)/2 = (S w / p) dp, so with d = 1 + p S
+        # p^2 dL/dp = -sum_n (dL/dS + p g0 / 2). What cancels here for a small p is
+        # small beside g0 in p dL/dp, which is what theta sees.
+        columns, total, dS, g0 = sums
+        p, q = self.precision[:, 0], len(dS)
+        slopes = np.empty((q + 1, len(total)))
+        dcentres, columns = slopes[:-1], columns.T.copy()
+        np.multiply(self._right[q : 2 * q], columns[:q], out=dcentres)
+        columns *= 2.0
+        dcentres += columns[q:]
+        dcentres *= -1.0
+        slopes[-1] = total
+        if G is not None:
+            slopes *= G
+        return -(dS / p + 0.5 * g0) / p, slopes
 
 
 class GaussianSquares:
@@ -214,15 +200,15 @@ class GaussianSquares:
     def __init__(self, Z, scale, precision, pairs):
         self._Z, self._precision, self._pairs = Z, precision, pairs
         half = 0.5 * Z
-        scaled = np.sqrt(precision) * (half - half.mean(axis=0))
+        scaled = np.sqrt(precision) * half
         gram = scaled @ scaled.T
         squares = np.diagonal(gram)
         heights = 2.0 * gram - squares - squares[:, None]
         heights += 2.0 * np.log(scale)
+        first, second = pairs.of(half.T)
+        first += second
         self.gaussian = GaussianMeans(
-            2.0 * precision,
-            np.take(half, pairs.first, 0) + np.take(half, pairs.second, 0),
-            heights[pairs.first, pairs.second],
+            2.0 * precision, first.T, heights[pairs.first, pairs.second]
         )
 
     def weighed(self, G):
@@ -245,10 +231,11 @@ class GaussianSquares:
     def finish(self, sums, G=None):
         """dr (q,), dZ (m, q) and dL/dlog of the scale."""
         # The heights' part: sum_p h_p u_p (e_i - e_j), u = z - z', is a Laplacian's.
-        dp, dt, dh = self.gaussian.finish(sums, G)
-        of_heights = self._pairs.mirror(dh)
-        pull = of_heights.sum(axis=1)[:, None] * self._Z - of_heights @ self._Z
-        dZ = 0.5 * (self._pairs.scatter(dt, dt) - self._precision * pull)
+        dp, slopes = self.gaussian.finish(sums, G)
+        full = self._pairs.mirror(slopes)
+        of_points = full.sum(axis=-1).T  # (m, q + 1)
+        pull = of_points[:, -1:] * self._Z - full[-1] @ self._Z
+        dZ = 0.5 * (of_points[:, :-1] - self._precision * pull)
         dr = 2.0 * dp - 0.25 * np.einsum("mq,mq->q", self._Z, pull)
         return dr, dZ, 2.0 * sums[3]
 
@@ -313,7 +300,8 @@ class GaussianProducts:
         # dt/da = (b / p^2) u, dt/db = -(a / p^2) u; for the height -(a b / p) u^2 / 2:
         # d(a b / p)/da = (b / p)^2, and in z and z' -+ (a b / p) u.
         G = None if G is None else self._unpacked(G)
-        dp, dt, dh = self.gaussian.finish(sums, G)
+        dp, slopes = self.gaussian.finish(sums, G)
+        dt, dh = slopes[:-1].T, slopes[-1]
         a, b, u = self._a, self._b, self._u
         p = a + b
         slope = np.einsum("pq,pq->q", dt, u) / p

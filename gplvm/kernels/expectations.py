@@ -156,19 +156,27 @@ class Expectations:
 
     Z : ndarray of shape (m, q)
         Inducing inputs.
+
+    theta : ndarray, default=None
+        Free log-hyperparameters, instead of those of the kernel.
     """
 
-    def __init__(self, kernel, Z):
-        self.form = Form(kernel, Z.shape[1])
+    def __init__(self, kernel, Z, theta=None):
+        self.form = Form(kernel, Z.shape[1], theta)
         self.pairs = pairs = pairs_of(len(Z))
         gaussians = self.form.gaussians
+        # Gaussians know distances only: centred, these lose fewest digits.
+        self.origin = Z.mean(axis=0)
+        centred = Z - self.origin
         self.means = [
-            GaussianMeans(r, Z, np.full(len(Z), np.log(c))) for c, r in gaussians
+            GaussianMeans(r, centred, np.full(len(Z), np.log(c))) for c, r in gaussians
         ]
-        self.squares = [GaussianSquares(Z, c, r, pairs) for c, r in gaussians]
+        self.squares = [GaussianSquares(centred, c, r, pairs) for c, r in gaussians]
         self.couples = list(combinations(range(len(gaussians)), 2))
         self.products = self.squares + [
-            GaussianProducts(Z, *zip(gaussians[i], gaussians[j], strict=True), pairs)
+            GaussianProducts(
+                centred, *zip(gaussians[i], gaussians[j], strict=True), pairs
+            )
             for i, j in self.couples
         ]
         self.affine, self.crosses = None, []
@@ -204,10 +212,9 @@ class Expectations:
 
         for i, means in enumerate(self.means):
             part = take(4)
-            dr, dcentres, _ = means.finish(part)
-            dprecisions[i] = dr
+            dprecisions[i], slopes = means.finish(part)
             dscales[i] = part[3]
-            dZ = dZ + dcentres
+            dZ = dZ + slopes[:-1].T
         for i, squares in enumerate(self.squares):
             dr, dZ_part, dlog = squares.finish(take(4), dpsi2)
             dprecisions[i] = dprecisions[i] + dr
@@ -239,9 +246,10 @@ class _Rows:
 
     def __init__(self, expectations, mu, S, out):
         self._expectations, self._mu, self._S = expectations, mu, S
-        self._means = [means.rows(mu, S) for means in expectations.means]
+        by_column = (mu - expectations.origin).T.copy(), S.T.copy()
+        self._means = [means.rows(*by_column) for means in expectations.means]
         products = [
-            products.rows(mu, S) if position else products.rows(mu, S, out)
+            products.rows(*by_column, *([] if position else [out]))
             for position, products in enumerate(expectations.products)
         ]
         self._products = [saved for _, saved in products]
@@ -273,8 +281,7 @@ class _Rows:
                 self._expectations.products, self._products, strict=True
             )
         ]
-        ones = np.ones(len(self._mu))
-        parts += [ones @ psi2 for psi2 in self._psi2[len(parts) :]]
+        parts += [psi2.sum(axis=0) for psi2 in self._psi2[len(parts) :]]
         return sum(parts[1:], parts[0])
 
     def pull(self, dpsi0, dpsi1, dpsi2, weighed=None, sums=True):
@@ -285,23 +292,19 @@ class _Rows:
         """
         weighed = weighed or [None] * len(self._products)
         expectations = self._expectations
-        dmu, dS = np.zeros(self._mu.shape), np.zeros(self._mu.shape)
         dmeans = [dpsi1] * len(self._means)
-        last_sums = []
+        parts, first_sums, last_sums = [], [dpsi0.sum()], []
         if expectations.affine is not None:
-            parts = [
-                expectations.affine.pull(
-                    self._mu, self._S, self._affine, dpsi0, dpsi1, dpsi2
-                )
-            ]
+            *part, affine_sums = expectations.affine.pull(
+                self._mu, self._S, self._affine, dpsi0, dpsi1, dpsi2
+            )
+            parts.append(part)
+            last_sums += affine_sums
             for i, cross in enumerate(expectations.crosses):
                 *part, dF, cross_sums = cross.pull(self._crosses[i], dpsi2)
                 dmeans[i] = dpsi1 + dF
-                parts.append((*part, cross_sums))
-            for dmu_part, dS_part, part in parts:
-                dmu += dmu_part
-                dS += dS_part
-                last_sums += part
+                parts.append(part)
+                last_sums += cross_sums
         pulled = [
             means.pull(F, saved, dF, None, sums)
             for means, (F, saved), dF in zip(
@@ -314,12 +317,8 @@ class _Rows:
                 expectations.products, self._products, weighed, strict=True
             )
         ]
-        for dmu_part, dS_part, _ in pulled:
-            dmu += dmu_part
-            dS += dS_part
-        if not sums:
-            return dmu, dS, None
-        first_sums = [dpsi0.sum()]
-        for *_, part in pulled:
-            first_sums += part
-        return dmu, dS, first_sums + last_sums
+        for dmu, dS, own_sums in pulled:
+            parts.append((dmu.T, dS.T))
+            first_sums += own_sums or []
+        dmu, dS = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
+        return dmu, dS, first_sums + last_sums if sums else None

@@ -13,6 +13,7 @@ from sklearn.gaussian_process import kernels as sk
 from gplvm import kernels
 from gplvm.gradients import check_gradient
 from gplvm.kernels import Linear, evaluate_expectations
+from gplvm.kernels._form import Form
 
 WEIGHTS = np.array([0.6, 1.0, 1.5])
 DOT = sk.DotProduct(0.0, "fixed")
@@ -250,6 +251,23 @@ def test_fixed_linear_has_no_gradient_and_wrong_sizes_are_errors():
     assert kernel(X, eval_gradient=True)[1].shape == (4, 4, 0)
     with pytest.raises(ValueError, match="2 variances"):
         Linear([1.0, 2.0])(X)
+
+
+@pytest.mark.parametrize("name", _sums(3))
+def test_covariance_of_the_form_is_that_of_the_kernel(name):
+    # With theta in the place of the kernel's own, as an optimisation asks for it.
+    kernel = _sums(3)[name]
+    *_, Z, rng = _problem(3, m=5)
+    theta = kernel.theta + rng.normal(scale=0.3, size=kernel.n_dims)
+    G = rng.normal(size=(5, 5))
+    G += G.T
+    K, pullback = Form(kernel, 3, theta).covariance(Z)
+    at = kernel.clone_with_theta(theta)
+    expected, pull = kernels.evaluate(at, Z, Z.copy())  # without noise
+    assert_allclose(K, expected, rtol=1e-12)
+    dtheta, dX, dZ = pull(G)
+    for actual, desired in zip(pullback(G), (dtheta, dX + dZ), strict=True):
+        assert_allclose(actual, desired, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(
