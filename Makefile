@@ -8,7 +8,10 @@ DEMO_OUTPUT ?= demo-output
 # One BLAS thread in each test process: the processes already use all the cores.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint format bench docs clean
+# Interpreters of `make matrix`; the first also runs with the lowest versions.
+PYTHONS ?= python3.11 python3.12 python3.13
+
+.PHONY: demo test lint format bench docs matrix campaign clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gplvm demo --output $(DEMO_OUTPUT) --force
@@ -30,8 +33,23 @@ bench: $(VENV)/.installed-bench
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
+# The tests on every Python, and on the lowest versions that pyproject promises.
+matrix:
+	set -e; for python in $(PYTHONS); do \
+	  $(MAKE) test PYTHON=$$python VENV=.venv-$$python; \
+	done
+	$(firstword $(PYTHONS)) campaigns/lowest_versions.py > .lowest-versions
+	PIP_CONSTRAINT=$(CURDIR)/.lowest-versions \
+	  $(MAKE) test PYTHON=$(firstword $(PYTHONS)) VENV=.venv-lowest
+
+# Hostile data, damaged files and odd command lines, many more than the tests try.
+CASES ?= 20000
+campaign: $(VENV)/.installed-test
+	$(ONE_THREAD) $(BIN)/python campaigns/hostile_data.py --cases $(CASES)
+	$(ONE_THREAD) $(BIN)/python campaigns/model_files.py --cases $(CASES)
+
 clean:
-	rm -rf $(VENV) $(DEMO_OUTPUT) docs/_build docs/gallery docs/reference/generated
+	rm -rf $(VENV) .venv-* .lowest-versions $(DEMO_OUTPUT) docs/_build docs/gallery docs/reference/generated
 
 # The stamp is written last, so that an interrupted installation starts again.
 $(VENV)/.installed: pyproject.toml

@@ -10,22 +10,26 @@ import time
 import _report
 import bench_autoencoder
 import bench_bayesian
+import bench_bayesian_fit
 import bench_classifier
 import bench_embeddings
 import bench_exact
 import bench_imports
 import bench_linear
+import bench_many_rows
 import bench_missing
 
 SECTIONS = {
     "linear": bench_linear,
     "exact": bench_exact,
     "bayesian": bench_bayesian,
+    "fits": bench_bayesian_fit,
     "autoencoder": bench_autoencoder,
     "classifier": bench_classifier,
-    "missing": bench_missing,
     "imports": bench_imports,
     "embeddings": bench_embeddings,
+    "missing": bench_missing,
+    "many_rows": bench_many_rows,
 }
 
 

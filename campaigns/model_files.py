@@ -5,6 +5,7 @@ short part of it is among the tests.
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import random
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_iris
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
 
 import gplvm
+from gplvm._files import read_container, write_container
 
 PREFIX, DIGEST = 20, 32
 
@@ -41,6 +44,7 @@ def _fitted():
     yield gplvm.GPLVM(kernel="linear").fit(X)
     yield gplvm.GPLVM(n_inducing=5, **short).fit(missing)
     yield gplvm.GPLVM(back_constraint="mlp", **short).fit(X)
+    yield gplvm.BayesianGPLVM(2, n_inducing=5, max_iter=3).fit(missing)
     yield make_pipeline(StandardScaler(), gplvm.GPLVM(**short)).fit(X)
 
 
@@ -82,13 +86,53 @@ def forged(data, rng):
             other, place = rng.choice(places)
             container[key] = json.loads(json.dumps(other[place]))
         else:
-            container[key] = rng.choice(_VALUES)
+            container[key] = copy.deepcopy(rng.choice(_VALUES))
     text = json.dumps(header, separators=(",", ":")).encode()
     # The spaces that JSON allows keep the arrays at multiples of 64.
     text += b" " * ((length - len(text)) % 64)
     rest = data[PREFIX + length : -DIGEST]
     made = data[:12] + len(text).to_bytes(8, "little") + text + rest
     return made + hashlib.sha256(made).digest()
+
+
+def disarranged(path, rng):
+    """The file with one or two arrays of another type, shape or contents."""
+    header, arrays = read_container(path)
+    for _ in range(rng.choice([1, 1, 2])):
+        at = rng.randrange(len(arrays))
+        if rng.random() < 0.2:
+            other = rng.randrange(len(arrays))
+            arrays[at], arrays[other] = arrays[other], arrays[at]
+        else:
+            with np.errstate(all="ignore"):
+                arrays[at] = _other(arrays[at], rng)
+    del header["arrays"]
+    write_container(path, header, arrays)
+
+
+def _other(array, rng):
+    """An array that is like this one, but for one thing."""
+    kind = rng.randrange(9)
+    if kind == 0:
+        return array.astype(rng.choice(["f2", "f4", "f8", "i1", "i8", "u2", "?", "U9"]))
+    if kind == 1:
+        return rng.choice([array.ravel(), array.T, array[None], array[..., None]])
+    if kind == 2:
+        return array[1:] if array.ndim else array
+    if kind == 3:
+        return array[..., 1:] if array.ndim else array
+    if kind == 4 and array.ndim:
+        return np.concatenate([array, array], rng.randrange(array.ndim))
+    if kind == 5:
+        return np.zeros(rng.choice([(), (0,), (1,), (2, 2), (0, 5), (3, 1, 2)]))
+    if kind == 6:
+        return np.broadcast_to(array.ravel()[:1], (7, 7)) if array.size else array
+    array = array.copy()
+    values = [np.nan, np.inf, 0, -1, 1e300, -1e300, 1e-300, 1e18, 2**31]
+    part = slice(0, 1) if kind == 8 else slice(None)
+    if array.size and array.dtype.kind in "biuf":
+        array.reshape(-1)[part] = np.asarray(rng.choice(values)).astype(array.dtype)
+    return array
 
 
 def _places(tree):
@@ -105,17 +149,50 @@ def try_file(path):
         model = gplvm.load(path)
     except ValueError as error:
         assert str(path) in str(error), f"the message names no file: {error}"
+        assert "\n" not in str(error), f"more than one line: {error}"
         return "refused"
     try:
-        check = model.transform(np.zeros((2, model.n_features_in_)))
-        assert np.all(np.isfinite(check))
-    except (ValueError, AttributeError):  # not fitted, or the user's own mistake
+        check_is_fitted(model)
+    except NotFittedError:
         return "loaded, not fitted"
+    use(model)
     return "loaded"
 
 
-def run(n_cases, seed, folder):
-    """Count what happened to `n_cases` files, half of them damaged, half forged."""
+def use(model):
+    """Every method on rows that a user may have: all answers are finite."""
+    rows = np.random.default_rng(5).normal(size=(3, model.n_features_in_))
+    latent = model.transform(rows)
+    answers = [latent, model.transform(rows[:1])]
+    for name in ("predict_proba", "predict_log_proba", "score_samples"):
+        if hasattr(model, name):
+            answers.append(getattr(model, name)(rows))
+    if hasattr(model, "predict"):
+        assert set(model.predict(rows)) <= set(model.classes_)
+    if hasattr(model, "inverse_transform"):
+        answers.append(model.inverse_transform(latent))
+        assert answers[-1].shape == rows.shape
+    if hasattr(model, "sample"):
+        answers.append(model.sample(2, random_state=0))
+        answers += model.inverse_transform(latent, return_std=True)
+        answers += model.transform(rows, return_std=True)
+    for name in ("log_likelihood", "elbo"):
+        if hasattr(model, name):
+            answers.append(getattr(model, name)())
+    assert len(model.get_feature_names_out()) == latent.shape[1]
+    for answer in answers:
+        assert np.all(np.isfinite(answer)), "not finite"
+    assert repr(model)
+    if hasattr(model, "partial_fit"):
+        known = [model.classes_[[0, 1, 0]]] if hasattr(model, "classes_") else []
+        try:
+            copy.deepcopy(model).partial_fit(rows, *known)
+        except ValueError as error:  # a fit or set_params that leads there as well
+            assert "n_components" in str(error) or "partial_fit" in str(error), error
+
+
+def run(n_cases, seed, folder, keep=None):
+    """Count what happened to so many files, a third of each kind; keep what failed."""
     rng = random.Random(seed)
     path = Path(folder) / "model.gplvm"
     originals = []
@@ -124,11 +201,21 @@ def run(n_cases, seed, folder):
         originals.append(path.read_bytes())
     counts = {}
     for case in range(n_cases):
-        make = (damaged, forged)[case % 2]
-        path.write_bytes(make(rng.choice(originals), rng))
+        make = (damaged, forged, disarranged)[case % 3]
+        original = rng.choice(originals)
+        if make is disarranged:
+            path.write_bytes(original)
+            make(path, rng)
+        else:
+            path.write_bytes(make(original, rng))
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            outcome = (make.__name__, try_file(path))
+            try:
+                outcome = (make.__name__, try_file(path))
+            except Exception as error:
+                outcome = (make.__name__, f"FAILED: {type(error).__name__}: {error}")
+                if keep is not None:
+                    Path(keep, f"{seed}-{case}.gplvm").write_bytes(path.read_bytes())
         counts[outcome] = counts.get(outcome, 0) + 1
     return counts
 
@@ -138,11 +225,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cases", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", metavar="DIR", help="where files that failed go")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for outcome, count in run(options.cases, options.seed, folder).items():
-            print(*outcome, count)
+        counts = run(options.cases, options.seed, folder, options.keep)
+    for outcome, count in sorted(counts.items()):
+        print(*outcome, count)
+    return any("FAILED" in what for _, what in counts)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -70,15 +70,15 @@ for name, view in {
 # The new pictures, in two planes of the hidden layer. The straight plane of PCA has to
 # lay species over one another; the curved one of the GP-LVM has room for all.
 
-figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(11, 5.2), layout="constrained")
 for ax, name in zip(axes, ("hidden layer, PCA", "hidden layer, GPLVM"), strict=True):
+    ax.set_title(name)
     LatentSpaceDisplay.from_embedding(
         positions[name],
         labels=new_species,
         label_names=creatures.target_names,
         ax=ax,
     )
-    ax.set_title(name)
 axes[0].get_legend().remove()
 
 # %%

@@ -62,17 +62,21 @@ plt.show()
 # The rows of W are returned as principal axes with PCA's signs, so that the codes
 # can be compared column by column.
 
-figure, panels = plt.subplots(
-    1, 2, layout="constrained", figsize=(9, 4.2), sharex=True, sharey=True
-)
+from gplvm.plotting import LatentSpaceDisplay
+
+figure, panels = plt.subplots(1, 2, layout="constrained", figsize=(9.5, 4.4))
 embeddings = {
     "LinearAutoencoder": fits[0].transform(digits),
     "PCA": pca.transform(digits),
 }
 for panel, (name, embedding) in zip(panels, embeddings.items(), strict=True):
-    points = panel.scatter(
-        *embedding.T, c=labels, cmap="tab10", s=6, vmin=-0.5, vmax=9.5
+    panel.set_title(name)
+    LatentSpaceDisplay.from_embedding(
+        embedding,
+        labels=labels,
+        feature_names=["first axis", "second axis"],
+        ax=panel,
+        scatter_kwargs={"s": 10},
     )
-    panel.set(xlabel=f"{name}, first axis", ylabel="second axis", aspect="equal")
-figure.colorbar(points, ax=panels, ticks=range(10), label="digit")
+panels[0].get_legend().remove()
 plt.show()

@@ -49,12 +49,12 @@ spaces = {
 }
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 for ax, (name, (train, test)) in zip(axes, spaces.items(), strict=True):
+    ax.set_title(name)
     LatentSpaceDisplay.from_embedding(
         PCA(n_components=2, random_state=0).fit(train).transform(test),
         labels=test_species,
         label_names=creatures.target_names,
         ax=ax,
     )
-    ax.set_title(name)
 axes[0].get_legend().remove()
 plt.show()

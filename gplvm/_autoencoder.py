@@ -1,5 +1,6 @@
 """The autoencoder with tied weights: PCA learnt by descent on the reconstruction."""
 
+from copy import deepcopy
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from gplvm._autoencoder_solvers import (
     LinearProblem,
@@ -22,11 +23,17 @@ from gplvm._autoencoder_solvers import (
     linear_optimum,
     reconstruction_loss,
 )
-from gplvm._centred import column_means
+from gplvm._centred import column_means, unit_near
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._moments import running_moments
 from gplvm._optimize import FitMonitor
-from gplvm._validation import refuse_nan
+from gplvm._validation import (
+    all_or_nothing,
+    refuse_infinite,
+    refuse_nan,
+    refuse_overflow,
+    validated,
+)
 from gplvm.gradients.autoencoder import ACTIVATIONS
 
 
@@ -91,7 +98,8 @@ class LinearAutoencoder(
 
     tol : float, default=None
         L-BFGS has converged when an iteration lowers the loss by less than this
-        fraction of the data's mean square, averaged over five iterations; Adam when
+        fraction of the data's mean square (of the reconstruction's without weights,
+        where that is more), averaged over five iterations; Adam when
         ten epochs in a row do not lower it by as much. None means 1e-14 for L-BFGS
         with the identity, for which some tens of iterations reach the precision of the
         machine, 1e-8 for the other activations, and 1e-5 for Adam.
@@ -141,10 +149,10 @@ class LinearAutoencoder(
     Raises
     ------
     ValueError
-        If `X` contains NaN; :class:`GPLVM` accepts missing values. By `fit`, if there
-        are fewer samples or features than components, if ``solver="eigen"`` meets
-        another activation than the identity, if the previous weights have another
-        shape with ``warm_start=True``, or if Adam diverges.
+        If `X` contains NaN (:class:`GPLVM` accepts missing values), or if its squares
+        overflow. By `fit`, if there are fewer samples or features than components, if
+        ``solver="eigen"`` meets another activation than the identity, if the previous
+        weights have another shape with ``warm_start=True``, or if Adam diverges.
 
     See Also
     --------
@@ -162,7 +170,11 @@ class LinearAutoencoder(
     It works on the second moments of the data in the cheapest form: as a matrix of
     ``min(n_samples, n_features)`` rows, or, where that has thousands of them or the
     data are sparse enough, as products with the data. An eigendecomposition of the
-    latter is by ARPACK. Ctrl-C leaves the best weights so far.
+    latter is by ARPACK. With the identity it computes in the data's own unit: data
+    of the order of 1e-150 and 1e150 fit alike.
+
+    Ctrl-C leaves the best weights so far. Any other exception, such as one of a
+    callback or for data that are refused, leaves the estimator as it was before.
 
     References
     ----------
@@ -248,44 +260,48 @@ class LinearAutoencoder(
         self : LinearAutoencoder
             The fitted estimator.
         """
-        linear = self.activation == "identity"
-        if not linear and self.solver == "eigen":
-            raise ValueError(
-                "solver='eigen' needs activation='identity', got "
-                f"activation={self.activation!r}; use solver='lbfgs' or 'adam'."
+        with all_or_nothing(self):
+            linear = self.activation == "identity"
+            if not linear and self.solver == "eigen":
+                raise ValueError(
+                    "solver='eigen' needs activation='identity', got "
+                    f"activation={self.activation!r}; use solver='lbfgs' or 'adam'."
+                )
+            X, largest = self._validate(X, reset=True)
+            n_samples, n_features = X.shape
+            if self.n_components > min(n_samples, n_features):
+                raise ValueError(
+                    f"n_components={self.n_components} must not exceed "
+                    f"min(n_samples, n_features)={min(n_samples, n_features)}; X has "
+                    f"n_samples={n_samples} and n_features={n_features}."
+                )
+            refuse_overflow(largest, X.shape, X.dtype)
+            previous = self._previous_components(n_features)
+            monitor = FitMonitor(
+                self, X, y, max_iter=1 if self.solver == "eigen" else self.max_iter
             )
-        X = self._validate(X, reset=True)
-        n_samples, n_features = X.shape
-        if self.n_components > min(n_samples, n_features):
-            raise ValueError(
-                f"n_components={self.n_components} must not exceed "
-                f"min(n_samples, n_features)={min(n_samples, n_features)}; X has "
-                f"n_samples={n_samples} and n_features={n_features}."
-            )
-        previous = self._previous_components(n_features)
-        monitor = FitMonitor(
-            self, X, y, max_iter=1 if self.solver == "eigen" else self.max_iter
-        )
-        mean = column_means(X) if linear else np.zeros(n_features)
-        self._random_state = check_random_state(self.random_state)
-        settings = Settings.of(self, n_samples, self._random_state)
+            mean = column_means(X) if linear else np.zeros(n_features)
+            self._random_state = check_random_state(self.random_state)
+            settings = Settings.of(self, n_samples, self._random_state)
 
-        def report(loss, weights):
-            return monitor.iteration(
-                loss, lambda: self._attributes(weights(), mean, X.dtype)
-            )
+            def report(loss, weights):
+                return monitor.iteration(
+                    loss, lambda: self._attributes(weights(), mean, X.dtype)
+                )
 
-        if linear:
-            problem = LinearProblem(X, mean, settings, report)
-        else:
-            problem = NonlinearProblem(X, self.activation, settings, report)
-        fitted = getattr(problem, self.solver)(previous)
-        self._set(fitted, mean, X.dtype)
-        self._moments = self._optimizer = None
-        self._total, self._variances = fitted.total, fitted.variances
-        self.loss_curve_, self.n_iter_ = fitted.curve, len(fitted.curve)
-        self.n_samples_seen_ = n_samples
-        monitor.close()
+            if linear:
+                problem = LinearProblem(X, mean, settings, report, unit_near(largest))
+            else:
+                problem = NonlinearProblem(
+                    X, self.activation, settings, report, largest
+                )
+            fitted = getattr(problem, self.solver)(previous)
+            self._set(fitted, mean, X.dtype)
+            self._moments = self._optimizer = None
+            self._known = fitted.total, fitted.variances, fitted.unit
+            self.loss_curve_, self.n_iter_ = fitted.curve, len(fitted.curve)
+            self.n_samples_seen_ = n_samples
+            monitor.close()
         return self
 
     @available_if(_learns_in_batches)
@@ -326,27 +342,31 @@ class LinearAutoencoder(
         AttributeError
             If `activation` is not the identity and `solver` not ``"adam"``.
         """
-        fresh = not hasattr(self, "components_")
-        X = self._validate(X, reset=fresh)
-        if fresh:
-            if self.n_components > X.shape[1]:
+        with all_or_nothing(self):
+            fresh = not hasattr(self, "components_")
+            X, largest = self._validate(X, reset=fresh)
+            if fresh:
+                if self.n_components > X.shape[1]:
+                    raise ValueError(
+                        f"n_components={self.n_components} must not exceed "
+                        f"n_features={X.shape[1]}."
+                    )
+                self._random_state = check_random_state(self.random_state)
+                self._moments = self._optimizer = None
+                self.loss_curve_, self.n_iter_, self.n_samples_seen_ = [], 0, 0
+            elif self.n_components != len(self.components_):
                 raise ValueError(
-                    f"n_components={self.n_components} must not exceed "
-                    f"n_features={X.shape[1]}."
+                    f"n_components={self.n_components} differs from the "
+                    f"{len(self.components_)} of the calls before; use fit to start "
+                    "anew."
                 )
-            self._random_state = check_random_state(self.random_state)
-            self._moments = self._optimizer = None
-            self.loss_curve_, self.n_iter_, self.n_samples_seen_ = [], 0, 0
-        elif self.n_components != len(self.components_):
-            raise ValueError(
-                f"n_components={self.n_components} differs from the "
-                f"{len(self.components_)} of the calls before; use fit to start anew."
-            )
-        linear = self.activation == "identity"
-        curve = self._update_moments(X) if linear else self._one_epoch(X)
-        self.loss_curve_ = self.loss_curve_ + curve
-        self.n_iter_ += len(curve)
-        self.n_samples_seen_ += X.shape[0]
+            dtype = X.dtype if fresh else self.components_.dtype
+            refuse_overflow(largest, X.shape, dtype)
+            linear = self.activation == "identity"
+            curve = self._update_moments(X) if linear else self._one_epoch(X)
+            self.loss_curve_ = self.loss_curve_ + curve
+            self.n_iter_ += len(curve)
+            self.n_samples_seen_ += X.shape[0]
         return self
 
     def transform(self, X):
@@ -363,8 +383,10 @@ class LinearAutoencoder(
             The code.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        return encode(self.components_, X, self.mean_, self.activation)
+        X, _ = self._validate(X, reset=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            Z = encode(self.components_, X, self.mean_, self.activation)
+        return refuse_infinite(Z, "The code")
 
     def inverse_transform(self, X):
         """Decode: ``f(Z W) + mean_``.
@@ -388,7 +410,9 @@ class LinearAutoencoder(
                 f"n_components={n_components}."
             )
         f, _ = ACTIVATIONS[self.activation]
-        return f(Z @ self.components_) + self.mean_
+        with np.errstate(over="ignore", invalid="ignore"):
+            X_original = f(Z @ self.components_) + self.mean_
+        return refuse_infinite(X_original, "The reconstruction")
 
     def score(self, X, y=None):
         """Return minus the mean squared reconstruction error, over all entries.
@@ -409,14 +433,17 @@ class LinearAutoencoder(
             ``-mean((inverse_transform(transform(X)) - X) ** 2)``; higher is better.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
+        X, largest = self._validate(X, reset=False)
+        mean = self.mean_.astype(np.float64)
+        refuse_overflow(largest, X.shape)
+        unit = 1.0
+        if self.activation == "identity":
+            unit = unit_near(max(largest, float(np.abs(mean).max())))
         total = reconstruction_loss(
-            self.components_.astype(np.float64),
-            X,
-            self.mean_.astype(np.float64),
-            self.activation,
+            self.components_.astype(np.float64), X, mean, self.activation, unit
         )
-        return -2.0 * float(total) / (X.shape[0] * X.shape[1])
+        mean_square = 2.0 * float(total) / (X.shape[0] * X.shape[1])
+        return -mean_square * unit * unit
 
     @property
     def _n_features_out(self):
@@ -429,7 +456,7 @@ class LinearAutoencoder(
         return tags
 
     def _validate(self, X, *, reset):
-        X = validate_data(
+        X = validated(
             self,
             X,
             accept_sparse="csr",
@@ -437,8 +464,7 @@ class LinearAutoencoder(
             ensure_all_finite="allow-nan",
             reset=reset,
         )
-        refuse_nan(self, X)
-        return X
+        return X, refuse_nan(self, X)
 
     def _previous_components(self, n_features):
         """The weights to continue from, or None."""
@@ -469,17 +495,23 @@ class LinearAutoencoder(
         if self._moments is None:
             self._moments = running_moments(X.shape[1], self.n_components)
             if hasattr(self, "components_"):
+                total, variances, unit = self._known
                 self._moments.resume(
                     self.n_samples_seen_,
                     self.mean_.astype(np.float64),
-                    self._total,
+                    total,
                     self.components_.astype(np.float64),
-                    self._variances,
+                    variances,
+                    unit,
                 )
         self._moments.update(X)
         moments = self._moments
         fitted = linear_optimum(
-            *moments.leading(self.n_components), moments.total, moments.n, self.alpha
+            *moments.leading(self.n_components),
+            moments.total,
+            moments.n,
+            self.alpha,
+            moments.unit,
         )
         fitted.curve = [fitted.loss]
         self._set(fitted, moments.mean, X.dtype)
@@ -493,6 +525,7 @@ class LinearAutoencoder(
             W = W.copy()
         settings = Settings.of(self, X.shape[0], self._random_state)
         problem = NonlinearProblem(X, self.activation, settings, report=None)
-        fitted, self._optimizer = problem.epoch(W, self._optimizer)
+        # A copy: an epoch that diverges leaves the one before as it was.
+        fitted, self._optimizer = problem.epoch(W, deepcopy(self._optimizer))
         self._set(fitted, np.zeros(X.shape[1]), X.dtype)
         return fitted.curve

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import issparse
 
-from gplvm._centred import centred_operator, row_slices
+from gplvm._centred import centred_operator, divided, row_slices
 from gplvm._moments import ProductMoments, second_moments
 from gplvm._optimize import minimize_lbfgs
 from gplvm._parallel import map_blocks, one_blas_thread, row_blocks
@@ -29,6 +29,15 @@ _ONE_THREAD = 2000
 # Adam: epochs without improvement until the step is halved, and until it ends.
 _PATIENCE = 3
 _NO_CHANGE = 10
+
+# A penalty of this weight, in the data's unit, leaves no weights.
+_MOST_ALPHA = 1e30
+
+# Below this the squares of a row lose digits.
+_LEAST_SQUARES = 1e-290
+
+# Between these, sums of squares in single precision neither over- nor underflow.
+_SINGLE = 1e-12, 1e12
 
 # Data are read in at most so many groups of rows, each in blocks of so many entries.
 _GROUPS = 32
@@ -70,12 +79,14 @@ class Fitted:
     W: np.ndarray
     loss: float
     curve: list
-    # Of the linear problem: sums of squares of the data, in all and along the axes.
+    # Of the linear problem: sums of squares of the data, in all and along the axes,
+    # divided by that of a unit.
     total: float = 0.0
     variances: np.ndarray | None = None
+    unit: float = 1.0
 
 
-def linear_optimum(axes, variances, total, n, alpha):
+def linear_optimum(axes, variances, total, n, alpha, unit=1.0):
     """The best weights on given principal axes, as a `Fitted`.
 
     Parameters
@@ -94,10 +105,19 @@ def linear_optimum(axes, variances, total, n, alpha):
 
     alpha : float
         Weight of the penalty, beside a mean over rows.
+
+    unit : float, default=1.0
+        The data's unit, by whose square `variances` and `total` have been divided.
     """
-    W = shrink_axes(axes, variances, n * alpha)
-    loss = optimal_loss(total, variances, n * alpha) / n
-    return Fitted(W, loss, [], total, variances)
+    penalty = n * _in_unit(alpha, unit)
+    W = shrink_axes(axes, variances, penalty)
+    loss = optimal_loss(total, variances, penalty) / n
+    return Fitted(W, loss * unit * unit, [], total, variances, unit)
+
+
+def _in_unit(alpha, unit):
+    """The weight of the penalty beside a loss that is divided by the unit's square."""
+    return min(float(alpha) / unit / unit, _MOST_ALPHA)
 
 
 def encode(W, X, mean, activation):
@@ -108,12 +128,20 @@ def encode(W, X, mean, activation):
     return np.concatenate([f((X[rows] - mean) @ W.T) for rows in row_slices(X.shape)])
 
 
-def reconstruction_loss(W, X, mean, activation):
-    """Half the squared error of ``X - mean`` decoded from its code, over all rows."""
+def reconstruction_loss(W, X, mean, activation, unit=1.0):
+    """Half the squared error of ``X - mean`` decoded from its code, over all rows.
+
+    With the identity, it is divided by the square of `unit`, which keeps it from
+    overflowing on the way.
+    """
     if issparse(X) and activation == "identity":
-        return centred_autoencoder_loss(W, X.astype(float), mean)
+        return centred_autoencoder_loss(
+            W, divided(X.astype(float), unit), divided(mean, unit)
+        )
     return sum(
-        autoencoder_loss(W, _dense(X[rows]) - mean, activation=activation)
+        autoencoder_loss(
+            W, divided(_dense(X[rows]) - mean, unit), activation=activation
+        )
         for rows in row_slices(X.shape)
     )
 
@@ -135,16 +163,26 @@ class LinearProblem:
     report : callable
         ``report(loss, weights) -> bool`` after each iteration, with a function that
         returns the weights as of now; True ends the fit.
+
+    unit : float, default=1.0
+        The unit in which it computes, a power of two near the data's largest entry.
     """
 
-    def __init__(self, X, mean, settings, report):
+    def __init__(self, X, mean, settings, report, unit=1.0):
         self._X, self._mean, self._settings, self._report = X, mean, settings, report
+        self._unit = unit
 
     def eigen(self, previous):
         """The optimum from an eigendecomposition, whatever the `previous` weights."""
         settings = self._settings
         self._take(
-            second_moments(self._X, self._mean, settings.n_components, iterations=False)
+            second_moments(
+                self._X,
+                self._mean,
+                settings.n_components,
+                unit=self._unit,
+                iterations=False,
+            )
         )
         fitted = self._fitted(
             *self._moments.leading(settings.n_components, settings.random_state)
@@ -156,7 +194,9 @@ class LinearProblem:
     def lbfgs(self, previous):
         """Descent on the loss at the best mixture of the rows of the weights."""
         settings = self._settings
-        self._take(second_moments(self._X, self._mean, settings.n_components))
+        self._take(
+            second_moments(self._X, self._mean, settings.n_components, unit=self._unit)
+        )
         S = self._moments.S
         if previous is not None:
             previous = self._moments.from_data(previous)
@@ -179,29 +219,37 @@ class LinearProblem:
 
     def adam(self, previous):
         """Steps over mini-batches, then the best mixture of the rows found."""
-        settings, X = self._settings, self._X
-        self._take(ProductMoments(centred_operator(X, self._mean)))
-        mean = self._mean.astype(X.dtype)
+        settings, X, unit = self._settings, self._X, self._unit
+        self._take(ProductMoments(centred_operator(X, self._mean, unit)))
+        mean = divided(self._mean, unit).astype(X.dtype)
+
+        def batch_loss(W, rows, alpha):
+            return centred_autoencoder_loss(
+                W, divided(X[rows], unit), mean, alpha=alpha, eval_gradient=True
+            )
+
         minimum = _walk(
-            lambda W, rows, alpha: centred_autoencoder_loss(
-                W, X[rows], mean, alpha=alpha, eval_gradient=True
-            ),
+            batch_loss,
             _start(settings, X.shape[1], previous).astype(X.dtype),
             settings,
+            alpha=_in_unit(settings.alpha, unit),
             n_samples=X.shape[0],
             unit=self._total / X.shape[0],
-            report=lambda W, loss: self._report(loss, lambda: self._best_mixture(W).W),
+            report=lambda W, loss: self._report(
+                loss * unit * unit, lambda: self._best_mixture(W).W
+            ),
         )
         fitted = self._best_mixture(minimum.x)
-        fitted.curve = minimum.loss_curve
+        fitted.curve = [loss * unit * unit for loss in minimum.loss_curve]
         return fitted
 
     def _take(self, moments):
-        self._moments, self._total = moments, moments.S.trace() or 1.0
+        self._moments, self._total = moments, float(moments.S.trace()) or 1.0
         moments.S /= self._total
 
     def _per_row(self, loss):
-        return float(max(loss, 0.0) * self._total / self._X.shape[0])
+        per_row = max(float(loss), 0.0) * self._total / self._X.shape[0]
+        return per_row * self._unit * self._unit
 
     def _best_mixture(self, V):
         return self._fitted(*principal_axes(V.astype(float), self._moments.S))
@@ -212,7 +260,7 @@ class LinearProblem:
         if self._moments.S.trace() == 0:
             total = 0.0
         return linear_optimum(
-            on_data, variances * total, total, n, self._settings.alpha
+            on_data, variances * total, total, n, self._settings.alpha, self._unit
         )
 
 
@@ -229,13 +277,28 @@ class NonlinearProblem:
 
     settings, report
         As those of `LinearProblem`.
+
+    largest : float, default=1.0
+        The largest absolute entry of the data.
     """
 
-    def __init__(self, X, activation, settings, report):
+    def __init__(self, X, activation, settings, report, largest=1.0):
         self._X, self._activation = X, activation
         self._settings, self._report = settings, report
-        squares = _sum_over_blocks(lambda Y: (np.vdot(Y, Y),), X)[0]
-        self._unit = float(squares) / X.shape[0] or 1.0
+        # The loss of weights without effect: of the data, or of what f(0) adds to them.
+        squares = float(_sum_over_blocks(lambda Y: (np.vdot(Y, Y),), X)[0])
+        f, _ = ACTIVATIONS[activation]
+        of_zero = X.shape[1] * float(f(np.float64(0.0))) ** 2
+        if squares + of_zero == 0 and largest > 0:
+            raise ValueError(
+                f"The squares of the data underflow (largest entry {largest:.3g}). "
+                "Multiply the data by a constant."
+            )
+        self._unit = max(squares / X.shape[0], of_zero) or 1.0
+        self._unit = max(self._unit, _LEAST_SQUARES)
+        self._alpha = min(float(settings.alpha), _MOST_ALPHA * self._unit)
+        usual = largest == 0 or _SINGLE[0] < largest < _SINGLE[1]
+        self._dtype = X.dtype if usual else np.dtype(float)
 
     def lbfgs(self, previous):
         """Descent, with a pass over all the data for each iteration."""
@@ -254,8 +317,9 @@ class NonlinearProblem:
         start = _start(self._settings, self._X.shape[1], previous)
         minimum = _walk(
             self._batch_loss,
-            start.astype(self._X.dtype),
+            start.astype(self._dtype),
             self._settings,
+            alpha=self._alpha,
             n_samples=self._X.shape[0],
             unit=self._unit,
             report=lambda W, loss: self._report(loss, lambda: W),
@@ -270,7 +334,7 @@ class NonlinearProblem:
             W = _start(settings, X.shape[1], None).astype(X.dtype)
         optimizer = optimizer or Adam(W.ravel(), settings.learning_rate_init)
         minimum = minimize_stochastic(
-            _of_rows(self._batch_loss, W, settings.alpha, 1.0),
+            _of_rows(self._batch_loss, W, self._alpha, 1.0),
             W.reshape(-1),
             optimizer,
             n_samples=X.shape[0],
@@ -286,7 +350,7 @@ class NonlinearProblem:
     def _batch_loss(self, W, rows, alpha):
         return autoencoder_loss(
             W,
-            _dense(self._X[rows]),
+            _dense(self._X[rows]).astype(self._dtype, copy=False),
             activation=self._activation,
             alpha=alpha,
             eval_gradient=True,
@@ -294,15 +358,18 @@ class NonlinearProblem:
 
     def _loss(self, W):
         """Mean loss and gradient over all the rows, in units of their mean square."""
-        loss, gradient = _sum_over_blocks(
-            lambda Y: autoencoder_loss(
-                W, Y, activation=self._activation, eval_gradient=True
-            ),
-            self._X,
-        )
-        n, alpha = self._X.shape[0], self._settings.alpha
-        loss = float(loss) / n + 0.5 * alpha * np.vdot(W, W)
-        return loss / self._unit, (gradient / n + alpha * W) / self._unit
+
+        def of_block(Y):
+            with np.errstate(over="ignore", invalid="ignore"):  # seen in the loss
+                return autoencoder_loss(
+                    W, Y, activation=self._activation, eval_gradient=True
+                )
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss, gradient = _sum_over_blocks(of_block, self._X)
+            n, alpha = self._X.shape[0], self._alpha
+            loss = float(loss) / n + 0.5 * alpha * np.vdot(W, W)
+            return loss / self._unit, (gradient / n + alpha * W) / self._unit
 
     def _fitted(self, minimum, curve):
         """The weights in the order of the mean square of their code."""
@@ -363,7 +430,7 @@ def _descend(objective, start, settings, *, tol, report, renew=None):
     return minimum
 
 
-def _walk(batch_loss, W, settings, *, n_samples, unit, report):
+def _walk(batch_loss, W, settings, *, alpha, n_samples, unit, report):
     """Adam on a function of a matrix and rows; losses are per row, steps in `unit`."""
     x = W.reshape(-1)
     tol = 1e-5 if settings.tol is None else settings.tol
@@ -374,7 +441,7 @@ def _walk(batch_loss, W, settings, *, n_samples, unit, report):
         return report(W.copy(), loss * unit)
 
     minimum = minimize_stochastic(
-        _of_rows(batch_loss, W, settings.alpha, unit),
+        _of_rows(batch_loss, W, alpha, unit),
         x,
         optimizer,
         n_samples=n_samples,

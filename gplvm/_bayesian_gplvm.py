@@ -6,9 +6,10 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.gaussian_process import kernels as sk
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from gplvm import _diagnostics, _latent, kernels
+from gplvm._batch_fitting import BatchFitting
 from gplvm._bayesian import BayesianLikelihood, BayesianPatternLikelihood
 from gplvm._bayesian_starts import (
     default_kernel,
@@ -20,8 +21,9 @@ from gplvm._centred import centred, has_nan, mean_variance
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._latent_model import LatentModel
 from gplvm._optimize import FitMonitor
-from gplvm._validation import given_or_fitted
+from gplvm._validation import given_or_fitted, keeps_last_fit, validated
 from gplvm._variational import ascend, infer_new_rows
+from gplvm.gradients.prediction import standard_normal
 
 # Bounds of the noise variance relative to the data's: below, the products of
 # covariances have no digits left; above, nothing is left to explain.
@@ -31,7 +33,7 @@ _MAX_COMPONENTS = 10
 _MAX_INDUCING = 50
 
 
-class BayesianGPLVM(LatentModel):
+class BayesianGPLVM(BatchFitting, LatentModel):
     """Bayesian Gaussian-process latent variable model.
 
     Like `GPLVM`, but latent positions are integrated out: each has a prior N(0, I) and
@@ -72,16 +74,25 @@ class BayesianGPLVM(LatentModel):
         Number of inducing points M. More tighten the bound and cost their square in
         time. None: 50, or as many as there are rows.
 
+    batch_size : int, default=None
+        Rows of a batch. None: every iteration is over all rows. A number: stochastic
+        variational inference [3]_, for more rows than that is practical for. They are
+        read batch by batch, from a memory-mapped array if they are in one, and have to
+        be complete. Beyond 10,000 rows the bound ends somewhat lower.
+
     n_restarts : int, default=1
         Number of starts, of which the one that ends highest is kept. Starts after
         the first are shaken copies of it with other inducing points.
 
     max_iter : int, default=1000
-        Iterations of L-BFGS at most.
+        Iterations of L-BFGS at most; with `batch_size`, passes over the rows at most,
+        of which there are as many as give 100 batches, and at least 3, and then a
+        climb of all parameters together.
 
     tol : float, default=1e-3
         The fit has converged when an iteration raises the bound by less than this many
-        nats per row, averaged over five iterations.
+        nats per row, averaged over five iterations. With `batch_size`, that is the
+        fit of the first rows; the number of passes does not depend on it.
 
     warm_start : bool, default=False
         Whether `fit` starts from the end of the last fit, if the shapes agree.
@@ -167,6 +178,8 @@ class BayesianGPLVM(LatentModel):
        Model", AISTATS 2010.
     .. [2] A. C. Damianou, M. K. Titsias and N. D. Lawrence, "Variational Inference for
        Latent Variables and Uncertain Inputs in Gaussian Processes", JMLR 17, 2016.
+    .. [3] J. Hensman, N. Fusi and N. D. Lawrence, "Gaussian Processes for Big Data",
+       UAI 2013.
 
     Examples
     --------
@@ -186,6 +199,7 @@ class BayesianGPLVM(LatentModel):
         "noise_variance": [Interval(Real, 0, None, closed="neither"), None],
         "init": [StrOptions({"pca", "isomap", "random"}), "array-like"],
         "n_inducing": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "n_restarts": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -203,6 +217,7 @@ class BayesianGPLVM(LatentModel):
         noise_variance=None,
         init="pca",
         n_inducing=None,
+        batch_size=None,
         n_restarts=1,
         max_iter=1000,
         tol=1e-3,
@@ -216,6 +231,7 @@ class BayesianGPLVM(LatentModel):
         self.noise_variance = noise_variance
         self.init = init
         self.n_inducing = n_inducing
+        self.batch_size = batch_size
         self.n_restarts = n_restarts
         self.max_iter = max_iter
         self.tol = tol
@@ -227,6 +243,7 @@ class BayesianGPLVM(LatentModel):
     # --- Fitting -----------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @keeps_last_fit
     def fit(self, X, y=None):
         """Find the positions' posterior, the hyperparameters and the noise.
 
@@ -259,13 +276,15 @@ class BayesianGPLVM(LatentModel):
             If `max_iter` is reached, or Ctrl-C is pressed; the best parameters so far
             are kept.
         """
-        data = validate_data(
+        data = validated(
             self,
             X,
             dtype=[np.float64, np.float32],
             ensure_min_samples=2,
             ensure_all_finite="allow-nan",
         )
+        if self.batch_size is not None:
+            return self._fit_batches(data, X, y)
         n_components = self._resolve_n_components(data)
         n_inducing = self._resolve_n_inducing(data)
         if isinstance(self.kernel, sk.Kernel):
@@ -282,37 +301,17 @@ class BayesianGPLVM(LatentModel):
         def report(make_blocks, loss):
             return monitor.iteration(loss, lambda: attributes(make_blocks()))
 
-        first = self._warm_blocks(likelihood, n_components, n_inducing)
-        if first is None:
-            first = first_start(
-                Y,
-                likelihood.kernel,
-                variance,
-                shape=self._kernel_shape(),
-                n_components=n_components,
-                init=self.init,
-                noise_variance=self.noise_variance,
-                random_state=rng,
-            )
-            first = with_inducing_points(first, n_inducing, rng)
-        walks = []
-        for restart in range(self.n_restarts):
-            start = first
-            if restart:
-                start = with_inducing_points(shaken(first, rng), n_inducing, rng)
-            walk = ascend(
-                start,
-                likelihood=likelihood,
-                theta_bounds=self._theta_bounds(likelihood, variance),
-                max_iter=self.max_iter,
-                tol=self.tol,
-                name=type(self).__name__,
-                report=report,
-            )
-            walks.append(walk)
-            if walk[1].interrupted:
-                break
-        blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
+        blocks, minimum = self._climb(
+            likelihood,
+            variance,
+            n_components,
+            n_inducing,
+            init=self.init,
+            random_state=rng,
+            max_iter=self.max_iter,
+            first=self._warm_blocks(likelihood, n_components, n_inducing),
+            report=report,
+        )
         for name, value in attributes(blocks).items():
             setattr(self, name, value)
         self.elbo_ = float(self.elbo())
@@ -322,6 +321,55 @@ class BayesianGPLVM(LatentModel):
         self._converged = minimum.converged
         monitor.close()
         return self
+
+    def _climb(
+        self,
+        likelihood,
+        variance,
+        n_components,
+        n_inducing,
+        *,
+        init,
+        random_state,
+        max_iter,
+        first=None,
+        report=None,
+        warn=True,
+    ):
+        """The end of the best of `n_restarts` walks, and how that walk went."""
+        if first is None:
+            first = first_start(
+                likelihood.Y,
+                likelihood.kernel,
+                variance,
+                shape=self._kernel_shape(),
+                n_components=n_components,
+                init=init,
+                noise_variance=self.noise_variance,
+                random_state=random_state,
+            )
+            first = with_inducing_points(first, n_inducing, random_state)
+        walks = []
+        for restart in range(self.n_restarts):
+            start = first
+            if restart:
+                start = with_inducing_points(
+                    shaken(first, random_state), n_inducing, random_state
+                )
+            walk = ascend(
+                start,
+                likelihood=likelihood,
+                theta_bounds=self._theta_bounds(likelihood, variance),
+                max_iter=max_iter,
+                tol=self.tol,
+                name=type(self).__name__,
+                report=report,
+                warn=warn,
+            )
+            walks.append(walk)
+            if walk[1].interrupted:
+                break
+        return min(walks, key=lambda walk: walk[1].fun)
 
     def fit_transform(self, X, y=None):
         """Fit, and return the means of the training rows' positions.
@@ -401,8 +449,12 @@ class BayesianGPLVM(LatentModel):
             blocks["theta"][-1] = np.log(self.noise_variance)
         return blocks
 
-    def _fitted_attributes(self, likelihood, mean, dtype, blocks):
-        """Everything that transform and its kin need, from one state of the fit."""
+    def _fitted_attributes(self, likelihood, mean, dtype, blocks, anchors=None):
+        """Everything that transform and its kin need, from one state of the fit.
+
+        `anchors` are the indices of the rows from which new ones start; None: all.
+        """
+        rows = likelihood.Y if anchors is None else likelihood.Y[anchors]
         n_components = blocks["embedding"].shape[1]
         kernel = likelihood.kernel.clone_with_theta(blocks["theta"][:-1])
         order = np.arange(n_components)
@@ -414,7 +466,11 @@ class BayesianGPLVM(LatentModel):
             kernel = _diagnostics.reordered(kernel, order)
         embedding = blocks["embedding"][:, order]
         signs = np.diagonal(
-            _latent.orientation(embedding, np.nan_to_num(likelihood.Y), isotropic=False)
+            _latent.orientation(
+                embedding if anchors is None else embedding[anchors],
+                np.nan_to_num(rows),
+                isotropic=False,
+            )
         )
         blocks = {
             "embedding": embedding * signs,
@@ -422,6 +478,31 @@ class BayesianGPLVM(LatentModel):
             "inducing_points": blocks["inducing_points"][:, order] * signs,
             "theta": np.append(kernel.theta, blocks["theta"][-1]),
         }
+        known = slice(None) if anchors is None else anchors
+        return self._attributes(
+            likelihood,
+            kernel,
+            mean,
+            dtype,
+            blocks,
+            posterior=likelihood.posterior(**blocks),
+            training_rows=rows,
+            starts=(blocks["embedding"][known], blocks["embedding_std"][known]),
+        )
+
+    def _attributes(
+        self,
+        likelihood,
+        kernel,
+        mean,
+        dtype,
+        blocks,
+        *,
+        posterior,
+        training_rows,
+        starts,
+    ):
+        n_components = blocks["embedding"].shape[1]
         relevance = _diagnostics.relevance(kernel, n_components)
         return {
             "embedding_": blocks["embedding"].astype(dtype),
@@ -438,10 +519,11 @@ class BayesianGPLVM(LatentModel):
             "_embedding": blocks["embedding"],
             "_blocks": blocks,
             "_likelihood": likelihood,
-            "_training_rows": likelihood.Y,
+            "_training_rows": training_rows,
+            "_start_posterior": starts,
             "_latent_prior": "normal",
             "_back_constraint": None,
-            "_posterior": likelihood.posterior(**blocks),
+            "_posterior": posterior,
             "_n_features_out": n_components,
         }
 
@@ -544,15 +626,28 @@ class BayesianGPLVM(LatentModel):
         mean = (mean + self._mean).astype(Z.dtype)
         return (mean, np.sqrt(variance).astype(Z.dtype)) if return_std else mean
 
+    def _training_positions(self):
+        return self._start_posterior[0]
+
+    def _log_posterior(self, X, Y):
+        # The best q(x) of any form has log q(x) = <log p(y | x, u)> + log p(x) + const.
+        value, gradient = self._posterior.expected_log_density(X, Y)
+        prior, slope = standard_normal(X)
+        return value + prior, gradient + slope
+
+    def _noise_beside_expectations(self):
+        return self.noise_variance_
+
     def _infer(self, X):
         """Means, standard deviations and bounds of rows, and the answer's dtype."""
         Y, dtype = self._checked_rows(X)
+        means, stds = self._start_posterior
         answer = infer_new_rows(
             self._posterior.row_bound,
             Y,
             training=self._training_rows,
-            means=self._blocks["embedding"],
-            stds=self._blocks["embedding_std"],
+            means=means,
+            stds=stds,
         )
         return *answer, dtype
 

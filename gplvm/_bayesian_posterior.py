@@ -7,9 +7,10 @@ moments and its bound are products of these with the row's psi statistics.
 
 import numpy as np
 
-from gplvm._missing import PatternPosterior
+from gplvm import kernels
 from gplvm._parallel import row_blocks
 from gplvm.gradients.inducing import expected_log_density, standard_normal_divergence
+from gplvm.gradients.prediction import LOG_2_PI
 from gplvm.kernels.expectations import Expectations
 
 # A chunk's products of covariances have at most about this many entries, so that they
@@ -41,11 +42,9 @@ class BayesianPosterior:
 
     def __init__(self, parts, n_features):
         _, first = parts[0]
+        self._first = first
         self._expectations = Expectations(first.kernel, first.inputs)
         self._noise_variance = first.noise_variance
-        self._at_points = (
-            first if len(parts) == 1 else PatternPosterior(parts, n_features)
-        )
         pairs = self._expectations.pairs
         self._weights = np.empty((len(first.inputs), n_features))
         self._explained = np.empty((len(parts), self._expectations.n_pairs))
@@ -58,12 +57,68 @@ class BayesianPosterior:
             np.bincount(self._part_of_feature) @ self._explained
         )
 
+    def __getstate__(self):
+        # The expectations follow from the kernel and the inducing inputs.
+        return {k: v for k, v in vars(self).items() if k != "_expectations"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._expectations = Expectations(self._first.kernel, self._first.inputs)
+
     def predict(self, X):
         """Mean (B, D) and variance, noise included, at positions (B, q).
 
         The variance is (B,) where all features share it, else (B, D).
         """
-        return self._at_points.predict(X)
+        if len(self._explained) == 1:
+            return self._first.predict(X)
+        mean = np.empty((len(X), self._weights.shape[1]))
+        variance = np.empty(mean.shape)
+        for chunk, padded in self._padded_chunks(np.arange(len(X))):
+            k = kernels.matrix(self._first.kernel, X[padded], self._first.inputs)
+            k_diagonal = kernels.diagonal(self._first.kernel, X[padded])
+            n = len(chunk)
+            mean[chunk] = (k @ self._weights)[:n]
+            variance[chunk] = self._variances(k, k_diagonal)[1][:n]
+        return mean, variance
+
+    def expected_log_density(self, X, Y):
+        """<log p(y_b | x_b, u)> (B,) of observed entries, and its gradient (B, q).
+
+        The limit of `row_bound` without the prior as positions become points: where the
+        functions are uncertain it is lower than log <p(y | x, u)>. Y (B, D) is centred,
+        with NaN where an entry was not observed.
+        """
+        value, gradient = np.empty(len(X)), np.empty(X.shape)
+        noise = self._noise_variance
+        for chunk, padded in self._padded_chunks(np.arange(len(X))):
+            x, n = X[padded], len(chunk)
+            k, pull = kernels.evaluate(self._first.kernel, x, self._first.inputs)
+            k_diagonal, pull_diagonal = kernels.evaluate_diagonal(self._first.kernel, x)
+            reduced, variance = self._variances(k, k_diagonal)
+            residual = Y[padded] - k @ self._weights
+            observed = ~np.isnan(residual)
+            residual[~observed] = 0.0
+            # Each entry has -(log 2 pi s2 + (r^2 + v) / s2) / 2. Of a part with c
+            # observed entries, v = k(x, x) - k A k': dv/dk = -2 A k', and dr/dk = -W'.
+            terms = residual**2 + observed * (variance - noise)
+            counts = np.zeros((len(self._explained), len(x)))
+            np.add.at(counts, self._part_of_feature, (observed & (reduced > 0.0)).T)
+            of_products = self._expectations.pairs.mirror(counts.T @ self._explained)
+            dk = residual @ self._weights.T
+            dk += 0.5 * np.einsum("bij,bj->bi", of_products, k)
+            slopes = pull(dk)[1] - pull_diagonal(0.5 * counts.sum(axis=0))[1]
+            value[chunk] = -0.5 * terms[:n].sum(axis=1) / noise
+            value[chunk] -= 0.5 * observed[:n].sum(axis=1) * (LOG_2_PI + np.log(noise))
+            gradient[chunk] = slopes[:n] / noise
+        return value, gradient
+
+    def _variances(self, k, k_diagonal):
+        """What is unexplained (B, D), also below zero by rounding, and variances."""
+        first, second = self._expectations.pairs.of(k)
+        reduced = k_diagonal[:, None] - (first * second) @ self._explained.T
+        reduced = reduced[:, self._part_of_feature]
+        return reduced, np.maximum(reduced, 0.0) + self._noise_variance
 
     def predict_uncertain(self, mu, S):
         """Mean and variance (B, D), noise included, where positions are N(mu, diag S).

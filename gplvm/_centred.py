@@ -10,6 +10,12 @@ _SMALLEST_VARIANCE = 1e-290  # so that its bounds are not zero
 # Entries of dense data that are copied at a time: 4 MB in double precision.
 _BLOCK = 2**19
 
+# A sum of squares about the mean that is this small beside the one about zero.
+_CANCELLED = 1e-15
+
+# Data whose largest entry lies between these are computed with as they are.
+_PLAIN = 1e-8, 1e8
+
 
 def row_slices(shape):
     """Slices of the rows of a matrix that are small enough to be copied."""
@@ -22,13 +28,44 @@ def column_means(X):
     return np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
 
 
-def centred_operator(X, mean):
-    """``X - 1 mean'`` without a copy of dense data and without filling sparse ones."""
-    return CentredSparse(X, mean) if issparse(X) else CentredDense(X, mean)
+def unit_near(largest):
+    """A unit in which numbers up to `largest` have squares near 1: a power of two.
+
+    It is 1 for zero and for any usual size, so that nothing has to be divided.
+    """
+    if largest == 0 or _PLAIN[0] < largest < _PLAIN[1]:
+        return 1.0
+    return float(np.ldexp(1.0, int(np.frexp(largest)[1]) - 1))
 
 
-class CentredSparse(LinearOperator):
-    """``X - 1 mean'`` for a sparse `X`, never dense: products with matrices.
+def divided(X, unit):
+    """``X / unit``, of dense or sparse data, and `X` itself if the unit is 1."""
+    if unit == 1.0:
+        return X
+    if issparse(X):  # scipy would multiply by 1 / unit, which may overflow
+        quotient = X.copy()
+        quotient.data = X.data / unit
+        return quotient
+    return X / unit
+
+
+def centred_operator(X, mean, unit=1.0):
+    """``(X - 1 mean') / unit``; dense data are not copied, sparse ones not filled."""
+    return CentredSparse(X, mean, unit) if issparse(X) else CentredDense(X, mean, unit)
+
+
+class _Centred(LinearOperator):
+    """What both kinds share."""
+
+    def __len__(self):
+        return self.shape[0]
+
+    def _rmatvec(self, x):  # older scipy does not find it by _rmatmat
+        return self._rmatmat(x.reshape(-1, 1)).ravel()
+
+
+class CentredSparse(_Centred):
+    """``(X - 1 mean') / unit`` for a sparse `X`, never dense: products with matrices.
 
     Parameters
     ----------
@@ -37,15 +74,15 @@ class CentredSparse(LinearOperator):
 
     mean : ndarray of shape (n_features,)
         Column means.
+
+    unit : float, default=1.0
+        What everything is divided by.
     """
 
-    def __init__(self, X, mean):
+    def __init__(self, X, mean, unit=1.0):
         super().__init__(dtype=np.dtype(float), shape=X.shape)
-        self._X = X.tocsr().astype(float)
-        self._mean = mean
-
-    def __len__(self):
-        return self.shape[0]
+        self._X = divided(X.tocsr().astype(float), unit)
+        self._mean = divided(mean, unit)
 
     def _matmat(self, B):
         # (X - 1 m') B = X B - 1 (m' B).
@@ -71,17 +108,21 @@ class CentredSparse(LinearOperator):
         m = self._mean
         if of_rows:
             x_m = self._X @ m
-            gram = (self._X @ self._X.T).toarray()
-            return gram - x_m[:, None] - x_m + m @ m
-        return (self._X.T @ self._X).toarray() - len(self) * np.outer(m, m)
+            gram = (self._X @ self._X.T).toarray() - x_m[:, None] - x_m + m @ m
+        else:
+            gram = (self._X.T @ self._X).toarray() - len(self) * np.outer(m, m)
+        # What is left of constant columns is rounding, of either sign.
+        if np.trace(gram) <= _CANCELLED * np.vdot(self._X.data, self._X.data):
+            gram[...] = 0.0
+        return gram
 
     def rows(self, indices):
         """Some rows, dense and centred as a new row would be."""
         return self._X[indices].toarray() - self._mean
 
 
-class CentredDense(LinearOperator):
-    """``X - 1 mean'`` for a dense `X` that is read block by block, never copied whole.
+class CentredDense(_Centred):
+    """``(X - 1 mean') / unit`` for a dense `X`, read block by block, not copied whole.
 
     Parameters
     ----------
@@ -90,19 +131,26 @@ class CentredDense(LinearOperator):
 
     mean : ndarray of shape (n_features,)
         Column means.
+
+    unit : float, default=1.0
+        What everything is divided by.
     """
 
-    def __init__(self, X, mean):
+    def __init__(self, X, mean, unit=1.0):
         super().__init__(dtype=np.dtype(float), shape=X.shape)
         self._X = X
         self._mean = mean
+        self._unit = unit
 
-    def __len__(self):
-        return self.shape[0]
+    def _block(self, rows, columns=slice(None)):
+        part = self._X[rows, columns] - self._mean[columns]
+        if self._unit != 1.0:
+            part /= self._unit
+        return part
 
     def _blocks(self):
         for block in row_slices(self.shape):
-            yield block, self._X[block] - self._mean
+            yield block, self._block(block)
 
     def _matmat(self, B):
         return np.concatenate([block @ B for _, block in self._blocks()])
@@ -126,10 +174,10 @@ class CentredDense(LinearOperator):
         total = np.zeros((size, size))
         for block in gen_batches(p if of_rows else n, max(1024, size)):
             if of_rows:
-                part = self._X[:, block] - self._mean[block]
+                part = self._block(slice(None), block)
                 total += part @ part.T
             else:
-                part = self._X[block] - self._mean
+                part = self._block(block)
                 total += part.T @ part
         return total
 
@@ -139,6 +187,7 @@ def centred(data):
     if issparse(data):
         if np.isnan(data.data).any():
             raise ValueError("Input X contains NaN; missing values need dense data")
+        _refuse_overflow(np.abs(data.data).max(initial=0.0), data.nnz)
         mean = np.asarray(data.mean(axis=0, dtype=float)).ravel()
         return CentredSparse(data, mean), mean
     missing = np.isnan(data)
@@ -148,20 +197,25 @@ def centred(data):
             raise ValueError(
                 f"{kind} {empty[0]} of X has no observed entry, all are NaN"
             )
+    size = np.nanmax(np.abs(data), axis=0).astype(float)
+    _refuse_overflow(size.max(), data.size)
     mean = np.nanmean(data, axis=0, dtype=float)
     Y = np.ascontiguousarray(data, dtype=float) - mean
-    size = np.nanmax(np.abs(data), axis=0).astype(float)
-    with np.errstate(over="ignore"):
-        overflows = not np.isfinite(size @ size)
-    if overflows:
-        raise ValueError(
-            f"The squares of the data overflow (largest entry {size.max():.3g}); "
-            "divide the data by a constant"
-        )
     # A constant column is zero, not the rounding of its mean.
     rounding = 4 * np.finfo(float).eps * size
     Y[:, np.nanmax(np.abs(Y), axis=0) <= rounding] *= 0.0
     return Y, mean
+
+
+def _refuse_overflow(largest, n_entries):
+    """Refuse so many entries whose squares about the mean have no finite sum."""
+    with np.errstate(over="ignore"):
+        squares = 4.0 * n_entries * np.square(float(largest))
+    if not np.isfinite(squares):
+        raise ValueError(
+            f"The squares of the data overflow (largest entry {largest:.3g}); divide "
+            "the data by a constant"
+        )
 
 
 def mean_variance(Y):

@@ -25,6 +25,9 @@ _PREFIX = struct.Struct("<8sIQ")
 _ALIGNMENT = 64
 _DIGEST = hashlib.sha256
 _DIGEST_SIZE = 32
+# What a header may be: JSON takes up to some twenty times its own size in memory.
+_HEADER_BYTES = 2**25
+_HEADER_PARTS = 10**6
 # What an array's type may be: no objects, no structures, nothing of unbounded size.
 _DTYPE = re.compile(r"[<|](b1|[iu][1248]|f[248]|[US]\d{1,6})")
 
@@ -93,6 +96,11 @@ def write_container(path, header, arrays):
     arrays = [_little_endian(array) for array in arrays]
     header = {**header, "arrays": [_describe(array) for array in arrays]}
     text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode("ascii")
+    if len(text) > _HEADER_BYTES or _parts(text) > _HEADER_PARTS:
+        raise ValueError(
+            "what is not in arrays is too much for one file: names of features or "
+            "classes, parts of a model"
+        )
     digest = _DIGEST()
     with replacing(path) as stream:
 
@@ -113,7 +121,8 @@ def write_container(path, header, arrays):
 def read_container(path):
     """Header and arrays of a file, after every check that needs no understanding.
 
-    No more memory is taken than the file is long, whatever it says of itself.
+    No more memory is taken for the arrays than the file is long, whatever it says of
+    itself, and about 500 MB at most for the header, which is 32 MiB at most.
 
     Parameters
     ----------
@@ -169,9 +178,17 @@ def _read(stream, size, path):
     end = size - _DIGEST_SIZE
     if length > end - _PREFIX.size:
         raise FileError(f"{path} is damaged: its end is missing")
+    if length > _HEADER_BYTES:
+        raise FileError(f"{path} is damaged: its header is too long")
     text = read(bytearray(length))
+    if _parts(text) > _HEADER_PARTS:
+        raise FileError(f"{path} is damaged: its header has too many parts")
     try:
-        header = json.loads(text.decode("ascii"), parse_constant=_no_constant)
+        header = json.loads(
+            text.decode("ascii"),
+            parse_constant=_no_constant,
+            object_pairs_hook=_no_duplicates,
+        )
         described = [_described(entry) for entry in header["arrays"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileError(f"{path} is damaged: its header makes no sense") from error
@@ -196,6 +213,18 @@ def _read(stream, size, path):
 
 def _no_constant(name):
     raise ValueError(f"{name} is no JSON")
+
+
+def _no_duplicates(pairs):
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a name that stands twice")
+    return made
+
+
+def _parts(text):
+    """At least as many as there are lists and objects in the JSON."""
+    return text.count(b"[") + text.count(b"{")
 
 
 def _little_endian(array):

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import kernels as sk
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from gplvm import _latent, kernels
 from gplvm._back_constraints import MAPPINGS
@@ -28,11 +28,17 @@ from gplvm._missing import (
 from gplvm._optimize import FitMonitor
 from gplvm._sparse import SparseLikelihood, initial_inducing_points
 from gplvm._starts import candidate_starts, race
+from gplvm._validation import keeps_last_fit, validated
 
 # Bounds of the noise variance relative to the data's: below, float64 cannot factor
 # the covariance of a smooth kernel; above, nothing is left to explain. The linear
 # kernel's low-rank form factors no covariance.
 _NOISE_BOUNDS = (1e-8, 10.0)
+# From so many rows on, and above this share of copies, the noise has this floor.
+_FEW_ROWS = 20
+_FEW_COPIES = 0.2
+_COPIES_FLOOR = 0.01
+
 _LINEAR_NOISE_BOUNDS = (1e-14, 10.0)
 
 _VARIANCES = (1e-130, 1e130)  # of data whose unit floating point can stand
@@ -277,6 +283,7 @@ class GPLVM(LatentModel):
     # --- Fitting -----------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @keeps_last_fit
     def fit(self, X, y=None):
         """Find the latent positions, the hyperparameters and the noise.
 
@@ -314,7 +321,7 @@ class GPLVM(LatentModel):
             If `max_iter` is reached, or Ctrl-C is pressed; the best parameters so far
             are kept.
         """
-        data = validate_data(
+        data = validated(
             self,
             X,
             accept_sparse=["csr", "csc"] if self._accepts_sparse() else False,
@@ -366,10 +373,10 @@ class GPLVM(LatentModel):
                 dilate = not isinstance(self.init, str)
                 first, minimum = race(candidates, dilate=dilate, **problem)
         if minimum is not None and minimum.interrupted:
-            _warn_of_interruption("before its first iteration: its start is kept")
+            _warn_of_interruption("while its starts raced: the best so far is kept")
             blocks = first
         else:
-            starts = self._shaken(first, n_inducing, rng)
+            starts = self._restarts(first, likelihood, variance, n_inducing, rng)
             walks = self._walks(starts, report, problem)
             blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
         for name, value in attributes(blocks).items():
@@ -477,10 +484,13 @@ class GPLVM(LatentModel):
         )
         return [_with_inducing(start, n_inducing, rng) for start in starts]
 
-    def _shaken(self, first, n_inducing, rng):
-        """One start for each restart: the first, and shaken copies of it."""
+    def _restarts(self, first, likelihood, variance, n_inducing, rng):
+        """One start for each restart: the first, and shaken copies or new draws."""
         starts = [first]
         for _ in range(self.n_restarts - 1):
+            if isinstance(self.init, str) and self.init == "random":
+                starts += self._candidates(likelihood, variance, n_inducing, rng)[-1:]
+                continue
             # Neighbours stay near, the rest may change.
             step = 0.5 * first["embedding"].std()
             embedding = first["embedding"] + step * rng.normal(
@@ -538,6 +548,8 @@ class GPLVM(LatentModel):
         """Bounds of theta: the kernel's own, and the noise's."""
         low_rank = isinstance(likelihood, LinearLikelihood)
         bounds = _LINEAR_NOISE_BOUNDS if low_rank else _NOISE_BOUNDS
+        if self.noise_variance is None and not low_rank:
+            bounds = _above_copies(likelihood.Y, bounds)
         low, high = np.log(variance) + np.log(bounds)
         if self.noise_variance is not None:
             low = high = np.log(self.noise_variance)
@@ -663,6 +675,26 @@ def _with_inducing(start, n_inducing, random_state):
 
 def _warn_of_interruption(where):
     warnings.warn(f"GPLVM was interrupted {where}.", ConvergenceWarning, stacklevel=4)
+
+
+def _above_copies(Y, bounds):
+    """Bounds of the noise, with a higher floor where many rows are copies of others.
+
+    Rows that are equal agree without noise, and each copy adds -D/2 log of the noise
+    variance to the likelihood, which then has no maximum.
+    """
+    n_copies = len(Y) - len(np.unique(Y, axis=0))
+    if len(Y) < _FEW_ROWS or not _FEW_COPIES * len(Y) < n_copies < len(Y) - 1:
+        return bounds
+    warnings.warn(
+        f"{n_copies} of {len(Y)} rows of X are copies of others, with which the "
+        f"likelihood grows without end as the noise falls. It is kept above "
+        f"{_COPIES_FLOOR:.0%} of the variance; leave the copies out, or give "
+        "noise_variance.",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
+    return _COPIES_FLOOR, bounds[1]
 
 
 def _checked(given, fitted, name):

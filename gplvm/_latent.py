@@ -110,6 +110,7 @@ def _principal_components(Y, n_components, random_state):
     if scale == 0:
         return np.zeros((Y.shape[0], n_components))
     pca = PCA(n_components=n_components, random_state=random_state)
+    pca.set_output(transform="default")  # whatever the user has set for all
     with np.errstate(invalid="ignore"):  # its ratios, where only rounding varies
         return pca.fit_transform(Y / scale)
 
@@ -120,6 +121,7 @@ def _isomap(Y, n_components):
     scale = np.abs(Y).max()
     neighbours = min(10, Y.shape[0] - 1)
     isomap = Isomap(n_neighbors=neighbours, n_components=n_components)
+    isomap.set_output(transform="default")
     with warnings.catch_warnings():
         # Groups of rows with no neighbour in common are joined by the shortest line
         # between them, and scikit-learn warns that this is slow.

@@ -9,10 +9,17 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from gplvm._centred import CentredSparse
-from gplvm._projection import laplace_covariance, nearest_rows, project_rows
+from gplvm._imputation import Imputation
+from gplvm._projection import (
+    apart_starts,
+    laplace_covariance,
+    nearest_rows,
+    project_rows,
+)
+from gplvm._validation import validated
 from gplvm.gradients.prediction import cloud_log_density, standard_normal
 
 # New rows start from so many of the nearest training rows, densest first, that lie so
@@ -27,8 +34,13 @@ _N_NEIGHBORS = 10
 # spread of all: the cloud with its holes, a little smoothed.
 _CLOUD_STEP = 0.1
 
+# New rows may be so many standard deviations of the noise away: the gradient of their
+# density, squared, does not overflow.
+_FARTHEST = 1e70
+
 
 class LatentModel(
+    Imputation,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -110,8 +122,11 @@ class LatentModel(
         covariance = laplace_covariance(
             self._posterior.log_density, positions, Y, spread=self._spread()
         )
-        _, log_det = np.linalg.slogdet(2.0 * np.pi * covariance)
-        return log_density + self._log_density_of_positions(positions) + 0.5 * log_det
+        # A position is never known better than to rounding.
+        least = (np.finfo(float).eps * self._spread()) ** 2
+        axes = np.maximum(np.linalg.eigvalsh(covariance), least)
+        log_volume = 0.5 * np.log(2.0 * np.pi * axes).sum(axis=1)
+        return log_density + self._log_density_of_positions(positions) + log_volume
 
     def score(self, X, y=None):
         """Mean log density of the rows.
@@ -222,7 +237,7 @@ class LatentModel(
     def _checked_rows(self, X):
         """Rows of at least one entry each, centred, and the dtype of the answer."""
         check_is_fitted(self)
-        data = validate_data(
+        data = validated(
             self,
             X,
             accept_sparse=["csr", "csc"] if self._accepts_sparse() else False,
@@ -231,10 +246,18 @@ class LatentModel(
             ensure_all_finite="allow-nan",
         )
         rows = data.toarray() if issparse(data) else data
-        Y = rows.astype(float) - self._mean
+        with np.errstate(over="ignore"):
+            Y = rows.astype(float) - self._mean
         empty = np.flatnonzero(np.isnan(Y).all(axis=1))
         if empty.size:
             raise ValueError(f"row {empty[0]} of X has no observed entry")
+        distance = np.nanmax(np.abs(Y), axis=1)
+        far = np.flatnonzero(distance > _FARTHEST * np.sqrt(self.noise_variance_))
+        if far.size:
+            raise ValueError(
+                f"row {far[0]} of X is too far from the training data: its density "
+                "underflows"
+            )
         return Y, data.dtype
 
     def _project(self, X):
@@ -282,20 +305,12 @@ class LatentModel(
             candidates.reshape(n_rows * n_neighbors, -1),
             np.repeat(Y, n_neighbors, axis=0),
         )
-        density = density.reshape(n_rows, n_neighbors)
-        rows = np.arange(n_rows)
-        starts = []
-        for _ in range(min(_N_STARTS, n_neighbors)):
-            best = density.argmax(axis=1)
-            chosen = candidates[rows, best]
-            if starts:
-                # Where no neighbour lies apart, the first start again.
-                left = density[rows, best] > -np.inf
-                chosen = np.where(left[:, None], chosen, starts[0])
-            starts.append(chosen)
-            distance = np.linalg.norm(candidates - chosen[:, None], axis=2)
-            density[distance <= _APART * self._spread()] = -np.inf
-        return np.stack(starts, axis=1)
+        return apart_starts(
+            candidates,
+            density.reshape(n_rows, n_neighbors),
+            n_starts=_N_STARTS,
+            distance=_APART * self._spread(),
+        )
 
     def _accepts_sparse(self):
         """Whether sparse matrices are taken; a subclass with a reason says so."""

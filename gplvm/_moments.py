@@ -10,7 +10,7 @@ from scipy.linalg import lapack
 from scipy.sparse import issparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-from gplvm._centred import centred_operator, column_means
+from gplvm._centred import centred_operator, column_means, unit_near
 
 # A matrix of moments, once formed, makes iterations cheap. Where it has more rows than
 # this for each component, some sixty passes over the data are cheaper than forming it.
@@ -134,10 +134,11 @@ class _Products(LinearOperator):
     def _matmat(self, B):
         return self._scale * self._Y.gram_product(B)
 
-    _rmatmat = _matmat
+    def _adjoint(self):
+        return self
 
 
-def second_moments(X, mean, n_components, *, iterations=True):
+def second_moments(X, mean, n_components, *, unit=1.0, iterations=True):
     """The form of the data's second moments with which a fit is fastest.
 
     Parameters
@@ -151,6 +152,9 @@ def second_moments(X, mean, n_components, *, iterations=True):
     n_components : int
         The number of axes sought.
 
+    unit : float, default=1.0
+        The unit of the data, which are divided by it.
+
     iterations : bool, default=True
         Whether they are sought by descent, and not as eigenvectors.
 
@@ -160,7 +164,7 @@ def second_moments(X, mean, n_components, *, iterations=True):
     """
     n, p = X.shape
     size = min(n, p)
-    Y = centred_operator(X, mean)
+    Y = centred_operator(X, mean, unit)
     if issparse(X):
         small = size**2 <= _SPARSE_COST * X.nnz or size <= _FEWEST_ROWS // 2
     else:
@@ -219,23 +223,26 @@ class RunningMoments:
         Their mean.
 
     total : float
-        The sum of squares about it.
+        The sum of squares about it, divided by that of `unit`, as all of them are.
+
+    unit : float
+        The unit of the second moments, a power of two.
     """
 
     def __init__(self, n_features):
-        self.n, self.mean = 0, np.zeros(n_features)
+        self.n, self.mean, self.unit = 0, np.zeros(n_features), 1.0
         self._S = np.zeros((n_features, n_features))
 
     @property
     def total(self):
         return float(np.trace(self._S))
 
-    def resume(self, n, mean, total, W, variances):
+    def resume(self, n, mean, total, W, variances, unit=1.0):
         """Go on from a fit: what lies outside of its axes is spread evenly."""
         p = len(mean)
         axes, variances = _unit_axes(W, variances)
         rest = max(total - variances.sum(), 0.0) / max(p - len(axes), 1)
-        self.n, self.mean = n, mean
+        self.n, self.mean, self.unit = n, mean, unit
         self._S = (axes.T * (variances - rest)) @ axes
         self._S.flat[:: p + 1] += rest
         return self
@@ -246,12 +253,14 @@ class RunningMoments:
         # S = S_1 + S_2 + (n_1 n_2 / n) d'd.
         rows = X.shape[0]
         mean = column_means(X)
-        S = centred_operator(X, mean).gram(of_rows=False)
-        difference = mean - self.mean
+        unit, change = _common_unit(self, X)
+        S = centred_operator(X, mean, unit).gram(of_rows=False)
         n = self.n + rows
+        difference = (mean - self.mean) / unit
         S += np.outer(difference * (self.n / n * rows), difference)
-        S += self._S
-        self.mean = self.mean + difference * (rows / n)
+        S += self._S * change**2
+        self.unit = unit
+        self.mean = self.mean + (mean - self.mean) * (rows / n)
         self.n, self._S = n, S
 
     def leading(self, n_components):
@@ -281,19 +290,19 @@ class RunningAxes:
 
     Attributes
     ----------
-    n, mean, total
+    n, mean, total, unit
         As those of `RunningMoments`; the total is exact.
     """
 
     def __init__(self, n_features, n_components):
-        self.n, self.mean, self.total = 0, np.zeros(n_features), 0.0
+        self.n, self.mean, self.total, self.unit = 0, np.zeros(n_features), 0.0, 1.0
         self._kept = min(n_components + max(n_components, _SPARE_AXES), n_features)
         self._rows = np.zeros((0, n_features))  # their Gram matrix stands for S
 
-    def resume(self, n, mean, total, W, variances):
+    def resume(self, n, mean, total, W, variances, unit=1.0):
         """Go on from a fit, whose axes are all that is known."""
         axes, variances = _unit_axes(W, variances)
-        self.n, self.mean, self.total = n, mean, total
+        self.n, self.mean, self.total, self.unit = n, mean, total, unit
         self._rows = np.sqrt(variances)[:, np.newaxis] * axes
         return self
 
@@ -309,16 +318,19 @@ class RunningAxes:
         # axes with their lengths, orthogonal whatever those kept before were.
         rows, n = X.shape[0], self.n + X.shape[0]
         mean = column_means(X)
-        difference = mean - self.mean
-        Y = centred_operator(X, mean)
-        low = np.vstack([self._rows, np.sqrt(self.n / n * rows) * difference])
+        unit, change = _common_unit(self, X)
+        difference = (mean - self.mean) / unit
+        Y = centred_operator(X, mean, unit)
+        low = np.vstack([self._rows * change, np.sqrt(self.n / n * rows) * difference])
         across = Y @ low.T
         gram = np.block([[low @ low.T, across.T], [across, Y.gram(of_rows=True)]])
         U, t = leading_axes(gram, min(self._kept, len(gram)))
         U = U[t > _ROUNDING * t[0]]
         new = U[:, : len(low)] @ low + (Y.T @ U[:, len(low) :].T).T
-        self.total += float(low[-1] @ low[-1] + Y.row_squares().sum())
-        self.mean = self.mean + difference * (rows / n)
+        new_squares = float(low[-1] @ low[-1] + Y.row_squares().sum())
+        self.total = self.total * change**2 + new_squares
+        self.mean = self.mean + (mean - self.mean) * (rows / n)
+        self.unit = unit
         self.n, self._rows = n, new
 
     def leading(self, n_components):
@@ -329,6 +341,21 @@ class RunningAxes:
         variances = np.einsum("ij,ij->i", padded, padded)
         padded /= np.sqrt(np.where(variances > 0, variances, 1.0))[:, np.newaxis]
         return orthonormal_rows(padded), variances
+
+
+def _common_unit(moments, X):
+    """A unit for what a stream holds and the rows that come, and the old one in it."""
+    values = X.data if issparse(X) else X
+    largest = max(
+        -float(values.min(initial=0.0)),
+        float(values.max(initial=0.0)),
+        float(np.abs(moments.mean).max()),
+    )
+    unit = unit_near(largest)
+    if moments.total == 0:
+        return unit, 0.0
+    unit = max(unit, moments.unit)
+    return unit, moments.unit / unit
 
 
 def running_moments(n_features, n_components):

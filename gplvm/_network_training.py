@@ -40,9 +40,13 @@ class TrainedNetwork:
     standard: tuple
 
     @classmethod
-    def of_data(cls, X, weight, n_hidden, n_classes):
-        """The network for such data, standardized by their own mean and scale."""
-        return cls(X.shape[1], n_hidden, n_classes, mean_and_scale(X, weight))
+    def of_data(cls, X, weight, n_hidden, n_classes, dtype):
+        """The network for such data, standardized by their own mean and scale.
+
+        `dtype` is that of its weights in the end.
+        """
+        standard = mean_and_scale(X, weight, dtype)
+        return cls(X.shape[1], n_hidden, n_classes, standard)
 
     @property
     def _shape(self):
@@ -116,7 +120,8 @@ class TrainedNetwork:
 
         def at(point):
             x[...] = point
-            loss, gradient = objective(slice(None))
+            with np.errstate(over="ignore", invalid="ignore"):  # seen in the loss
+                loss, gradient = objective(slice(None))
             return loss, gradient.copy()
 
         return at

@@ -212,10 +212,12 @@ def minimize_lbfgs(
                     "gtol": 1e-14,
                 },
             )
+            # scipy gives no status where the bounds leave nothing to move.
+            status = result.get("status", 0)
             # A line search that fails (status 2), or ends where it began (0), mostly
             # means a stale model of the curvature: start again from the best point, as
             # long as that helps.
-            stale = result.status in (0, 2) and best.n_iter > iterations_before
+            stale = status in (0, 2) and best.n_iter > iterations_before
             going_on = (stale or renew is not None) and best.fun < fun_before
             if walk.stopped or not going_on or best.n_iter >= max_iter:
                 break
@@ -233,11 +235,11 @@ def minimize_lbfgs(
         return best
 
     best.message = str(result.message).rstrip(" .:")
-    if result.status in (0, 2):
+    if status in (0, 2):
         best.message = "the line search found no lower point"
     # No downhill step at all in double precision: the point is as good as converged. A
     # fresh walk that finds none excuses a gradient that cancellation has left inexact.
-    ended_early = result.status in (0, 2) or best.n_iter < max_iter
+    ended_early = status in (0, 2) or best.n_iter < max_iter
     fresh_and_stuck = iterations_before > 0 and best.fun >= fun_before
     flat = walk.flat(_FRESH_FLAT if fresh_and_stuck else _FLAT)
     exhausted = ended_early and (walk.slow(1e3 * tol) or flat)

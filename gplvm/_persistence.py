@@ -26,19 +26,30 @@ from sklearn.utils.validation import check_is_fitted
 from gplvm import (
     _autoencoder,
     _back_constraints,
+    _bayesian,
+    _bayesian_gplvm,
+    _bayesian_posterior,
     _centred,
     _gplvm,
     _likelihoods,
     _missing,
     _moments,
+    _row_stream,
     _sparse,
     _stochastic,
+    _stochastic_bayesian,
+    _stochastic_fit,
     _swish_classifier,
 )
 from gplvm._files import FileError, read_container, write_container
+from gplvm._probe import check_works
 from gplvm.kernels.covariance import RULES
 
 _KIND = "gplvm model"
+_MESSAGE = 300  # characters of an error's message that are told
+# Parts of a kernel, or steps of a pipeline, each time that one stands somewhere: one
+# that stands twice in one that stands twice is four, and so on without an end.
+_MOST_PARTS = 128
 
 # Estimators are made by their constructors, from their parameters.
 _ESTIMATORS = {
@@ -46,6 +57,7 @@ _ESTIMATORS = {
     for cls in (
         _autoencoder.LinearAutoencoder,
         _gplvm.GPLVM,
+        _bayesian_gplvm.BayesianGPLVM,
         _swish_classifier.SwishMLPClassifier,
     )
 }
@@ -58,12 +70,17 @@ _PARTS = {
     cls.__name__: cls
     for module in (
         _back_constraints,
+        _bayesian,
+        _bayesian_posterior,
         _centred,
         _likelihoods,
         _missing,
         _moments,
+        _row_stream,
         _sparse,
         _stochastic,
+        _stochastic_bayesian,
+        _stochastic_fit,
     )
     for cls in vars(module).values()
     if inspect.isclass(cls) and cls.__module__ == module.__name__
@@ -169,7 +186,9 @@ def load(path):
 
     Notes
     -----
-    No more memory is taken than a small multiple of the file's size. The checksum tells
+    No more memory is taken than a small multiple of the file's size. Every method of a
+    fitted model is tried on a made-up row, so that a forged file fails here and not
+    later; that takes up to some tenths of a second. The checksum tells
     damage, not who wrote the file.
 
     Examples
@@ -191,11 +210,12 @@ def load(path):
         model = decoder.decode(header["model"])
         if not _is_saveable(model):
             raise TypeError("something else than a model")
-        _check_works(model)
+        _check_works(model, arrays)
         written = header["versions"]["scikit-learn"]
     except Exception as error:
         # Whatever it is: the file says things that no saved model says.
-        raise FileError(f"{path} does not hold a working model: {error}") from error
+        reason = " ".join(str(error)[:_MESSAGE].split())
+        raise FileError(f"{path} does not hold a working model: {reason}") from error
     if decoder.companions and written != sklearn.__version__:
         warnings.warn(
             InconsistentVersionWarning(
@@ -224,30 +244,25 @@ def _versions():
     }
 
 
-def _check_works(model):
-    """Try a fitted model on a row: a forged file should fail here, not later."""
+def _check_works(model, arrays):
+    """Try a fitted model: a forged file should fail here, not later."""
     try:
         check_is_fitted(model)
     except NotFittedError:
         return
-    n_features = model.n_features_in_
-    if not 0 < n_features < 2**31:
-        raise ValueError(f"{n_features} features")
-    row = np.zeros((1, n_features)) + getattr(model, "mean_", 0.0)
-    if row.shape != (1, n_features):
-        raise ValueError(f"a mean of {row.shape[1]} features")
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        method = "predict_proba" if hasattr(model, "predict_proba") else "transform"
-        answer = np.asarray(getattr(model, method)(row))
-    if answer.ndim != 2 or not np.all(np.isfinite(answer)):
-        raise ValueError("it does not give finite numbers")
+    check_works(model, max((array.size for array in arrays), default=0))
 
 
 def _kernels():
     """Kernels by name: the supported ones, those that users registered among them."""
     known = [*RULES, sk.Sum, sk.Product, sk.Exponentiation]
     return {f"{cls.__module__}.{cls.__qualname__}": cls for cls in known}
+
+
+def _parts_of(kernel):
+    """How many objects a kernel consists of."""
+    params = kernel.get_params(deep=False).values()
+    return 1 + sum(_parts_of(part) for part in params if isinstance(part, sk.Kernel))
 
 
 class _Encoder:
@@ -269,6 +284,9 @@ class _Encoder:
         if type(value) is dict:
             items = [[k, v] for k, v in value.items()]
             return {"dict": self.encode(items, where)}
+        if type(value) is slice:
+            ends = [value.start, value.stop, value.step]
+            return {"slice": self.encode(ends, where)}
         if id(value) in self._seen:
             return {"same": self._seen[id(value)][0]}
         self._seen[id(value)] = (len(self._seen), value)
@@ -298,6 +316,8 @@ class _Encoder:
         if isinstance(value, sk.Kernel):
             name = f"{cls.__module__}.{cls.__qualname__}"
             if _kernels().get(name) is cls:
+                if _parts_of(value) > _MOST_PARTS:
+                    raise TypeError(f"{where} has more than {_MOST_PARTS} parts")
                 params = value.get_params(deep=False)
                 return {"kernel": name, "params": self._attributes(params, where)}
         if isinstance(value, BaseEstimator):
@@ -331,8 +351,9 @@ class _Decoder:
     """Makes the objects again, of known classes only."""
 
     def __init__(self, arrays):
-        self._arrays = arrays
+        self._arrays = dict(enumerate(arrays))
         self._made = []
+        self._parts = {}  # id: how many parts a kernel or a pipeline has in all
         self.companions = False
 
     def decode(self, value):
@@ -347,6 +368,8 @@ class _Decoder:
             return tuple(self.decode(value[kind]))
         if kind == "dict":
             return dict(self.decode(value[kind]))
+        if kind == "slice":
+            return slice(*(None if v is None else _index(v) for v in value[kind]))
         if kind == "same":
             return self._made[_index(value[kind])]
         number = len(self._made)
@@ -355,10 +378,11 @@ class _Decoder:
         return made
 
     def _make_scalar(self, value, number):
-        return self._arrays[_index(value["scalar"])][()]
+        return self._arrays.pop(_index(value["scalar"]))[()]
 
     def _make_array(self, value, number):
-        return self._arrays[_index(value["array"])]
+        # Once: two attributes that are one array change each other.
+        return self._arrays.pop(_index(value["array"]))
 
     def _make_objects(self, value, number):
         flat = self.decode(value["objects"])
@@ -392,7 +416,17 @@ class _Decoder:
             raise TypeError(
                 f"the kernel {name} is unknown here; register its rule first"
             )
-        return known[name](**self._attributes(value["params"]))
+        params = self._attributes(value["params"])
+        kernel = known[name](**params)
+        self._count_parts(kernel, params.values())
+        return kernel
+
+    def _count_parts(self, whole, parts):
+        """Refuse what is small in the file and without an end in use."""
+        number = 1 + sum(self._parts.get(id(part), 0) for part in parts)
+        if number > _MOST_PARTS:
+            raise ValueError(f"a {type(whole).__name__} of too many parts")
+        self._parts[id(whole)] = number
 
     def _make_estimator(self, value, number):
         name = value["estimator"]
@@ -403,6 +437,10 @@ class _Decoder:
         state = self._attributes(value["state"])
         _check_names(cls, state)
         vars(estimator).update(state)
+        if cls is Pipeline:
+            self._count_parts(estimator, [step for _, step in estimator.steps])
+        else:
+            self._parts[id(estimator)] = 1
         estimator._validate_params()
         return estimator
 
@@ -410,10 +448,10 @@ class _Decoder:
         cls = _PARTS[value["part"]]
         self._made[number] = part = object.__new__(cls)
         state = self._attributes(value["state"])
+        _check_names(cls, state)
         if hasattr(part, "__setstate__"):
             part.__setstate__(state)
         else:
-            _check_names(cls, state)
             vars(part).update(state)
         return part
 

@@ -51,6 +51,41 @@ def _smallest(distance, n_neighbors):
     return np.take_along_axis(part, order, axis=1)
 
 
+def apart_starts(candidates, density, *, n_starts, distance):
+    """Of each row's candidates, the densest ones that lie apart.
+
+    Parameters
+    ----------
+    candidates : ndarray of shape (n_rows, n_candidates, q)
+        Positions.
+
+    density : ndarray of shape (n_rows, n_candidates)
+        How good each is; overwritten.
+
+    n_starts : int
+        How many are wanted; where fewer lie apart, the first comes again.
+
+    distance : float
+        How far from each other they are.
+
+    Returns
+    -------
+    starts : ndarray of shape (n_rows, min(n_starts, n_candidates), q)
+    """
+    rows = np.arange(len(candidates))
+    starts = []
+    for _ in range(min(n_starts, candidates.shape[1])):
+        best = density.argmax(axis=1)
+        chosen = candidates[rows, best]
+        if starts:
+            left = density[rows, best] > -np.inf
+            chosen = np.where(left[:, None], chosen, starts[0])
+        starts.append(chosen)
+        near = np.linalg.norm(candidates - chosen[:, None], axis=2) <= distance
+        density[near] = -np.inf
+    return np.stack(starts, axis=1)
+
+
 def project_rows(log_density, Y, starts, *, spread, judge=None, max_iter=200, tol=1e-9):
     """Latent positions that maximise a density of each row.
 

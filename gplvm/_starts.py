@@ -30,6 +30,10 @@ _DILATION_ITERATIONS = 10
 # came in is rounding, and the walk would make much of it.
 _DECIMALS = 9
 
+# An array's column of relatively less spread than this starts with a little noise.
+_STILL = 1e-6
+_NUDGE = 0.1
+
 
 def candidate_starts(
     Y, kernel, variance, *, n_components, init, noise_variance, random_state
@@ -77,15 +81,18 @@ def candidate_starts(
         if not spread.any():
             embedding = random_state.normal(size=embedding.shape)
         return [{"embedding": np.sqrt(variance) * embedding, "theta": theta}]
-    if not spread.any():
+    if given:
+        # A column without spread is a saddle: no gradient leads out of it.
+        still = spread <= _STILL * spread.max()
+        noise = random_state.normal(size=embedding.shape)
+        embedding = np.where(still, _NUDGE * noise, embedding)
+    elif not spread.any():
         return [{"embedding": embedding, "theta": theta}]
     if given:
         starts = [{"embedding": _SPREAD * embedding, "theta": theta}]
     else:
         even = embedding * (_SPREAD / np.where(spread > 0, spread, 1.0))
         starts = [{"embedding": even, "theta": theta}]
-    if isinstance(init, str) and init == "random":
-        return starts
     proportional = embedding / embedding.std(axis=0).max()
     starts.append({"embedding": _MILD_SPREAD * proportional, "theta": theta})
     linear = _linear_theta(Y, kernel, theta, proportional, noise_variance)

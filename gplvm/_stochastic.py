@@ -13,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from gplvm._optimize import Minimum
 
+MOMENTUM = 0.9
+
 
 class Adam:
     """Kingma and Ba's (2015) update, with bias-corrected moments, in place."""
@@ -48,7 +50,7 @@ class Adam:
 class Momentum:
     """Gradient descent with momentum, ``v <- momentum v - rate g``, in place."""
 
-    def __init__(self, x, learning_rate, *, momentum=0.9):
+    def __init__(self, x, learning_rate, *, momentum=MOMENTUM):
         self._rate, self._momentum = learning_rate, momentum
         self._velocity = np.zeros_like(x)
 
@@ -142,7 +144,7 @@ def minimize_stochastic(
                 loss = _epoch(
                     objective, x, optimizer, n_samples, batch_size, random_state
                 )
-            if not np.isfinite(loss):
+            if not np.isfinite(loss) or not np.all(np.isfinite(x)):
                 raise ValueError(
                     f"{name} diverged in epoch {best.n_iter + 1}: the loss is not "
                     "finite. Lower learning_rate_init."

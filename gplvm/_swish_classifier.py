@@ -1,5 +1,6 @@
 """A classifier with one hidden swish layer, and a budget of parameters."""
 
+from copy import deepcopy
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -15,15 +16,21 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._network_budget import hidden_size
 from gplvm._network_training import TrainedNetwork
 from gplvm._optimize import FitMonitor, minimize_lbfgs
-from gplvm._stochastic import Adam, Momentum, minimize_stochastic
+from gplvm._stochastic import MOMENTUM, Adam, Momentum, minimize_stochastic
 from gplvm._training_rows import hold_out, row_weights, weighted_rows
-from gplvm._validation import refuse_nan
+from gplvm._validation import (
+    all_or_nothing,
+    refuse_infinite,
+    refuse_nan,
+    refuse_overflow,
+    validated,
+)
 from gplvm.gradients.network import hidden_representation, two_layer_forward
 
 
@@ -169,7 +176,8 @@ class SwishMLPClassifier(
     enough for the first predictions to be alike; output intercepts start at zero.
 
     The parameters kept are those after the epoch of the lowest loss, whatever ends
-    the fit, be it Ctrl-C.
+    the fit, be it Ctrl-C. An exception, such as one of a callback or for data that are
+    refused, leaves the classifier as it was before.
 
     References
     ----------
@@ -278,7 +286,8 @@ class SwishMLPClassifier(
         ValueError
             If no network, or not the one asked for, fits `max_parameters`; if a warm
             start meets other classes or another hidden layer; if the rows are too few
-            for early stopping; if the loss diverges; if weights are negative or all
+            for early stopping; if the loss diverges, or with "sgd" would because of
+            `alpha`; if the squares of the data overflow; if weights are negative or all
             zero; or if the data are invalid, such as NaN in `X`, which :class:`GPLVM`
             accepts.
 
@@ -288,75 +297,79 @@ class SwishMLPClassifier(
             If `max_iter` is reached before convergence or Ctrl-C is pressed; the best
             parameters so far are kept.
         """
-        fresh = not (self.warm_start and hasattr(self, "coefs_"))
-        X, labels = self._validated(X, y, reset=fresh)
-        if fresh:
-            self.classes_ = np.unique(labels)
-        y = self._class_indices(labels)
-        weight = self._row_weights(sample_weight, labels)
-        n_hidden = self._hidden_size(X)
-        if not fresh and n_hidden != self._n_features_out:
-            raise ValueError(
-                f"warm_start goes on with {self._n_features_out} hidden units, but the "
-                f"parameters ask for {n_hidden}; set warm_start=False."
-            )
-        self._random_state = check_random_state(self.random_state)
-        monitor = FitMonitor(
-            self,
-            X,
-            labels,
-            max_iter=self.max_iter,
-            metadata={"sample_weight": sample_weight},
-        )
-        X, y, weight = weighted_rows(X, y, weight)
-        held_out = None
-        if self.early_stopping and self.solver != "lbfgs":
-            (X, y, weight), held_out = hold_out(
-                X, y, weight, self.classes_, self.validation_fraction,
-                self._random_state,
-            )  # fmt: skip
-        dtype = X.dtype
-        if self.solver == "lbfgs":
-            X = X.astype(np.float64, copy=False)
-        network = TrainedNetwork.of_data(X, weight, n_hidden, len(self.classes_))
-        x = (
-            network.start(self._random_state, X.dtype)
-            if fresh
-            else network.resume(self.coefs_, self.intercepts_, X.dtype)
-        )
-        name, alpha, batch = type(self).__name__, self.alpha, self._batch_size(y.size)
-        if self.solver == "lbfgs":
-            self._optimizer = None
-            best = minimize_lbfgs(
-                network.objective_of_all_rows(X, y, weight, alpha),
-                x,
+        with all_or_nothing(self):
+            fresh = not (self.warm_start and hasattr(self, "coefs_"))
+            X, labels = self._validated(X, y, reset=fresh)
+            if fresh:
+                self.classes_ = np.unique(labels)
+            y = self._class_indices(labels)
+            weight = self._row_weights(sample_weight, labels)
+            n_hidden = self._hidden_size(X)
+            if not fresh and n_hidden != self._n_features_out:
+                raise ValueError(
+                    f"warm_start goes on with {self._n_features_out} hidden units, but "
+                    f"the parameters ask for {n_hidden}; set warm_start=False."
+                )
+            self._random_state = check_random_state(self.random_state)
+            monitor = FitMonitor(
+                self,
+                X,
+                labels,
                 max_iter=self.max_iter,
-                tol=self.tol,
-                on_iteration=lambda point, loss: monitor.iteration(
-                    loss, lambda: network.layers(point, dtype)
-                ),
-                name=name,
+                metadata={"sample_weight": sample_weight},
             )
-        else:
-            self._optimizer = self._new_optimizer(x)
-            best = minimize_stochastic(
-                network.objective(x, X, y, weight, alpha, batch),
-                x,
-                self._optimizer,
-                n_samples=y.size,
-                batch_size=batch,
-                max_iter=self.max_iter,
-                random_state=self._random_state,
-                tol=self.tol,
-                n_iter_no_change=self.n_iter_no_change,
-                score=held_out and (lambda: network.accuracy(x, *held_out)),
-                on_epoch=lambda loss: monitor.iteration(
-                    loss, lambda: network.layers(x, dtype)
-                ),
-                name=name,
+            X, y, weight = weighted_rows(X, y, weight)
+            held_out = None
+            if self.early_stopping and self.solver != "lbfgs":
+                (X, y, weight), held_out = hold_out(
+                    X, y, weight, self.classes_, self.validation_fraction,
+                    self._random_state,
+                )  # fmt: skip
+            dtype = X.dtype
+            if self.solver == "lbfgs":
+                X = X.astype(np.float64, copy=False)
+            network = TrainedNetwork.of_data(
+                X, weight, n_hidden, len(self.classes_), dtype
             )
-        self._finish(best, network, dtype, fresh, y.size)
-        monitor.close()
+            x = (
+                network.start(self._random_state, X.dtype)
+                if fresh
+                else network.resume(self.coefs_, self.intercepts_, X.dtype)
+            )
+            name, alpha = type(self).__name__, self.alpha
+            batch = self._batch_size(y.size)
+            if self.solver == "lbfgs":
+                self._optimizer = None
+                best = minimize_lbfgs(
+                    network.objective_of_all_rows(X, y, weight, alpha),
+                    x,
+                    max_iter=self.max_iter,
+                    tol=self.tol,
+                    on_iteration=lambda point, loss: monitor.iteration(
+                        loss, lambda: network.layers(point, dtype)
+                    ),
+                    name=name,
+                )
+            else:
+                self._optimizer = self._new_optimizer(x)
+                best = minimize_stochastic(
+                    network.objective(x, X, y, weight, alpha, batch),
+                    x,
+                    self._optimizer,
+                    n_samples=y.size,
+                    batch_size=batch,
+                    max_iter=self.max_iter,
+                    random_state=self._random_state,
+                    tol=self.tol,
+                    n_iter_no_change=self.n_iter_no_change,
+                    score=held_out and (lambda: network.accuracy(x, *held_out)),
+                    on_epoch=lambda loss: monitor.iteration(
+                        loss, lambda: network.layers(x, dtype)
+                    ),
+                    name=name,
+                )
+            self._finish(best, network, dtype, fresh, y.size)
+            monitor.close()
         return self
 
     @available_if(lambda self: self.solver != "lbfgs")
@@ -393,54 +406,60 @@ class SwishMLPClassifier(
             If `classes` is missing in the first call or changed later, `y` has others,
             early stopping is on, or `class_weight` is "balanced".
         """
-        if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True.")
-        if self.class_weight == "balanced":
-            raise ValueError(
-                'class_weight="balanced" takes the numbers of rows in the classes from '
-                "all the data, which partial_fit does not see; pass a dict of weights."
-            )
-        fresh = not hasattr(self, "coefs_")
-        if fresh and classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        X, labels = self._validated(X, y, reset=fresh)
-        if classes is not None:
-            classes = np.unique(classes)
-            if fresh:
-                self.classes_ = classes
-            elif not np.array_equal(classes, self.classes_):
+        with all_or_nothing(self):
+            if self.early_stopping:
+                raise ValueError("partial_fit does not support early_stopping=True.")
+            if self.class_weight == "balanced":
                 raise ValueError(
-                    f"classes={classes} differs from that of the first call, "
-                    f"{self.classes_}."
+                    'class_weight="balanced" takes the numbers of rows in the classes '
+                    "from all the data, which partial_fit does not see; pass a dict of "
+                    "weights."
                 )
-        y = self._class_indices(labels)
-        X, y, weight = weighted_rows(X, y, self._row_weights(sample_weight, labels))
-        if fresh:
-            self._random_state = check_random_state(self.random_state)
-            network = TrainedNetwork.of_data(
-                X, weight, self._hidden_size(X), len(self.classes_)
+            fresh = not hasattr(self, "coefs_")
+            if fresh and classes is None:
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit."
+                )
+            X, labels = self._validated(X, y, reset=fresh)
+            if classes is not None:
+                classes = np.unique(classes)
+                if fresh:
+                    self.classes_ = classes
+                elif not np.array_equal(classes, self.classes_):
+                    raise ValueError(
+                        f"classes={classes} differs from that of the first call, "
+                        f"{self.classes_}."
+                    )
+            y = self._class_indices(labels)
+            X, y, weight = weighted_rows(X, y, self._row_weights(sample_weight, labels))
+            if fresh:
+                self._random_state = check_random_state(self.random_state)
+                network = TrainedNetwork.of_data(
+                    X, weight, self._hidden_size(X), len(self.classes_), X.dtype
+                )
+                x = network.start(self._random_state, X.dtype)
+            else:
+                network = TrainedNetwork(
+                    X.shape[1], self._n_features_out, len(self.classes_), self._standard
+                )
+                X = X.astype(self.coefs_[0].dtype, copy=False)
+                x = network.resume(self.coefs_, self.intercepts_, X.dtype)
+            # A copy: an epoch that diverges leaves the one before as it was.
+            self._optimizer = deepcopy(getattr(self, "_optimizer", None))
+            if self._optimizer is None:
+                self._optimizer = self._new_optimizer(x)
+            batch_size = self._batch_size(y.size)
+            best = minimize_stochastic(
+                network.objective(x, X, y, weight, self.alpha, batch_size),
+                x,
+                self._optimizer,
+                n_samples=y.size,
+                batch_size=batch_size,
+                max_iter=1,
+                random_state=self._random_state,
+                name=type(self).__name__,
             )
-            x = network.start(self._random_state, X.dtype)
-        else:
-            network = TrainedNetwork(
-                X.shape[1], self._n_features_out, len(self.classes_), self._standard
-            )
-            X = X.astype(self.coefs_[0].dtype, copy=False)
-            x = network.resume(self.coefs_, self.intercepts_, X.dtype)
-        if getattr(self, "_optimizer", None) is None:
-            self._optimizer = self._new_optimizer(x)
-        batch_size = self._batch_size(y.size)
-        best = minimize_stochastic(
-            network.objective(x, X, y, weight, self.alpha, batch_size),
-            x,
-            self._optimizer,
-            n_samples=y.size,
-            batch_size=batch_size,
-            max_iter=1,
-            random_state=self._random_state,
-            name=type(self).__name__,
-        )
-        self._finish(best, network, X.dtype, fresh, y.size)
+            self._finish(best, network, X.dtype, fresh, y.size)
         return self
 
     def predict(self, X):
@@ -503,7 +522,9 @@ class SwishMLPClassifier(
             The activations of the hidden units.
         """
         X = self._validated_new(X)
-        return hidden_representation(self.coefs_[0].T, self.intercepts_[0], X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            hidden = hidden_representation(self.coefs_[0].T, self.intercepts_[0], X)
+        return refuse_infinite(hidden, "The hidden representation")
 
     @property
     def _n_features_out(self):
@@ -516,7 +537,7 @@ class SwishMLPClassifier(
         return tags
 
     def _validated(self, X, y, *, reset):
-        X, y = validate_data(
+        X, y = validated(
             self,
             X,
             y,
@@ -525,13 +546,14 @@ class SwishMLPClassifier(
             ensure_all_finite="allow-nan",
             reset=reset,
         )
-        refuse_nan(self, X)
+        largest = refuse_nan(self, X)
+        refuse_overflow(largest, X.shape, X.dtype if reset else self.coefs_[0].dtype)
         check_classification_targets(y)
         return X, y
 
     def _validated_new(self, X):
         check_is_fitted(self)
-        X = validate_data(
+        X = validated(
             self,
             X,
             accept_sparse="csr",
@@ -545,7 +567,11 @@ class SwishMLPClassifier(
     def _logits(self, X):
         X = self._validated_new(X)
         (W1, W2), (b1, b2) = (coef.T for coef in self.coefs_), self.intercepts_
-        return two_layer_forward(W1, b1, W2, b2, X)[1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = two_layer_forward(W1, b1, W2, b2, X)[1]
+            # Differences of two of them have to be finite too.
+            refuse_infinite(4.0 * logits, "The network's output")
+        return logits
 
     def _class_indices(self, y):
         unknown = np.setdiff1d(y, self.classes_)
@@ -574,8 +600,17 @@ class SwishMLPClassifier(
         )
 
     def _new_optimizer(self, x):
-        rule = Adam if self.solver == "adam" else Momentum
-        return rule(x, self.learning_rate_init)
+        if self.solver == "adam":
+            return Adam(x, self.learning_rate_init)
+        # A step of gradient descent on the penalty overshoots ever further where
+        # rate * alpha >= 2 (1 + momentum).
+        if self.learning_rate_init * self.alpha >= 2 * (1 + MOMENTUM):
+            raise ValueError(
+                f"solver='sgd' diverges with alpha={self.alpha} and "
+                f"learning_rate_init={self.learning_rate_init}; their product must be "
+                f"below {2 * (1 + MOMENTUM)}."
+            )
+        return Momentum(x, self.learning_rate_init)
 
     def _batch_size(self, n_samples):
         return min(200 if self.batch_size == "auto" else self.batch_size, n_samples)

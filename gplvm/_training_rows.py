@@ -8,6 +8,9 @@ from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_non_negative
 
+# Weights of this size are taken as they are; only their ratios count.
+_USUAL = 1e-100, 1e100
+
 
 def row_weights(sample_weight, class_weight, y, classes, name):
     """Each row's weight, that of the row times that of its class; None: all alike.
@@ -51,30 +54,39 @@ def row_weights(sample_weight, class_weight, y, classes, name):
             raise ValueError(
                 f"sample_weight must have shape {y.shape}, got shape {weight.shape}."
             )
-        _check(weight, "sample_weight", name)
+        weight = _checked(weight, "sample_weight", name)
     if class_weight is None:
         return weight
     if class_weight == "balanced":  # of the classes that are there
         used = slice(None) if weight is None else weight > 0
         weighed = np.unique(y[used])
-        of_class = compute_class_weight(
-            class_weight,
-            classes=weighed,
-            y=y[used],
-            sample_weight=None if weight is None else weight[used],
-        )
+        with np.errstate(over="ignore"):  # refused below
+            of_class = compute_class_weight(
+                class_weight,
+                classes=weighed,
+                y=y[used],
+                sample_weight=None if weight is None else weight[used],
+            )
         of_row = of_class[np.searchsorted(weighed, y).clip(max=weighed.size - 1)]
     else:
         of_class = compute_class_weight(class_weight, classes=classes, y=y)
         of_row = of_class[np.searchsorted(classes, y)]
-    _check(of_row, "class_weight", name)
-    return of_row if weight is None else weight * of_row
+    of_row = _checked(of_row, "class_weight", name)
+    if weight is None:
+        return of_row
+    return _checked(weight * of_row, "sample_weight times class_weight", name)
 
 
-def _check(weight, what, name):
+def _checked(weight, what, name):
+    """Weights whose sum neither over- nor underflows, or an error."""
+    if not np.all(np.isfinite(weight)):
+        raise ValueError(f"{what} holds NaN or infinity.")
     check_non_negative(weight, f"{name} ({what})")
-    if not weight.any():
+    largest = weight.max()
+    if largest == 0:
         raise ValueError(f"{what} is zero for every row.")
+    usual = _USUAL[0] < largest < _USUAL[1]
+    return weight if usual else weight / largest
 
 
 def weighted_rows(X, y, weight):

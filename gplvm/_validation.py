@@ -1,6 +1,7 @@
 """Checks of the input that several estimators share."""
 
 from contextlib import contextmanager
+from functools import wraps
 
 import numpy as np
 from scipy.sparse import issparse
@@ -27,6 +28,17 @@ def all_or_nothing(estimator):
             delattr(estimator, name)
         vars(estimator).update(before)
         raise
+
+
+def keeps_last_fit(fit):
+    """A decorator for a method that fits: `all_or_nothing` around it."""
+
+    @wraps(fit)
+    def wrapper(estimator, *args, **kwargs):
+        with all_or_nothing(estimator):
+            return fit(estimator, *args, **kwargs)
+
+    return wrapper
 
 
 def validated(estimator, X, *args, **kwargs):

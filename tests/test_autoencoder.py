@@ -77,7 +77,7 @@ def _assert_is_pca(autoencoder, X, m, *, columns_atol=1e-6):
     assert_allclose(autoencoder.loss_, _pca_loss(X, m), rtol=1e-9, atol=1e-14 * total)
 
 
-@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("scale", [1e-150, 1e-8, 1.0, 1e8, 1e150])
 @pytest.mark.parametrize("shape", [(80, 7), (7, 80), (20, 20)])
 @pytest.mark.parametrize("solver", ["lbfgs", "eigen"])
 def test_reaches_pca_from_a_random_start(shape, scale, solver):

@@ -816,3 +816,38 @@ def test_restarts_report_their_iterations(capsys):
     X = load_iris().data[::5]
     GPLVM(n_restarts=2, tol=0.1, random_state=0, verbose=2).fit(X)
     assert capsys.readouterr().out.count("Iteration") > 10
+
+
+@pytest.fixture(scope="module")
+def wine():
+    """Wine, standardised."""
+    return StandardScaler().fit_transform(load_wine().data)
+
+
+def test_copies_of_rows_do_not_end_in_islands(wine):
+    X = np.vstack([wine, wine[:89]])
+    with pytest.warns(ConvergenceWarning, match="89 of 267 rows of X are copies"):
+        model = GPLVM(random_state=0).fit(X)
+    copies, originals = model.embedding_[178:], model.embedding_[:89]
+    spread = model.embedding_.std()
+    assert np.abs(copies - originals).max() < 0.01 * spread
+    assert np.abs(model.transform(X) - model.embedding_).max() < 0.01 * spread
+    assert spread < 10.0
+
+
+@pytest.mark.parametrize("dead", [[0, 1], [1]])
+def test_an_array_with_a_dead_column_comes_to_life(wine, dead):
+    init = wine[:, :2].copy()
+    init[:, dead] = 3.0
+    model = GPLVM(init=init, random_state=0).fit(wine)
+    assert model.embedding_.std(axis=0).min() > 0.1
+    # What the start lacks, the fit finds: no worse than the linear model.
+    assert model.log_likelihood_ > GPLVM(kernel="linear").fit(wine).log_likelihood_
+
+
+def test_random_starts_find_the_linear_regime_and_restarts_draw_anew(wine):
+    linear = GPLVM(kernel="linear").fit(wine).log_likelihood_
+    one = GPLVM(init="random", random_state=0).fit(wine)
+    best = GPLVM(init="random", n_restarts=3, random_state=0).fit(wine)
+    assert one.log_likelihood_ > linear
+    assert best.log_likelihood_ >= one.log_likelihood_

@@ -219,7 +219,10 @@ def test_as_accurate_as_the_relu_network(name):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize(("offset", "unit"), [(0.0, 1e-6), (0.0, 1e6), (30.0, 1.0)])
+@pytest.mark.parametrize(
+    ("offset", "unit"),
+    [(0.0, 1e-6), (0.0, 1e6), (30.0, 1.0), (0.0, 1e-160), (0.0, 1e145)],
+)
 def test_units_and_offset_of_the_data_do_not_matter(blobs, solver, offset, unit):
     X, y = blobs
     model = SwishMLPClassifier(5, solver=solver, max_iter=20, random_state=0)
@@ -519,7 +522,7 @@ def test_progress_bar(blobs):
 
 
 def test_divergence_is_an_error(blobs):
-    model = SwishMLPClassifier(5, solver="sgd", learning_rate_init=1e308)
+    model = SwishMLPClassifier(5, solver="sgd", alpha=0.0, learning_rate_init=1e308)
     with pytest.raises(ValueError, match=r"diverged in epoch 2.*Lower learning_rate"):
         model.fit(*blobs)
 

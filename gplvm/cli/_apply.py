@@ -161,8 +161,12 @@ def _called(model, method, data, arguments, found):
             # The columns were matched by name already.
             warnings.filterwarnings("ignore", "X does not have valid feature names")
             if options and last is not model:
-                return last.transform(model[:-1].transform(data), **options)
-            return getattr(model, method)(data, **options)
+                answer = last.transform(model[:-1].transform(data), **options)
+            else:
+                answer = getattr(model, method)(data, **options)
+            if method != "predict" and not np.all(np.isfinite(answer)):
+                raise ValueError("the result is not finite; scale the data")
+            return answer
     except ValueError as error:
         bad = ~np.isfinite(data)
         where = (

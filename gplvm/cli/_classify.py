@@ -15,7 +15,7 @@ from gplvm.cli._arguments import (
     add_standardize,
     whole_number,
 )
-from gplvm.cli._errors import UserError
+from gplvm.cli._errors import UserError, data_errors
 from gplvm.cli._inputs import read_input
 from gplvm.cli._models import write_model, write_table
 from gplvm.cli._output import OutputFolder
@@ -101,12 +101,13 @@ def run(arguments):
             train, test = _split(found, arguments)
             step.rename(f"Training on {len(train)} x {found.data.shape[1]}")
             network, model = _fit(found, train, arguments, step)
-            predicted = model.predict(found.data[test])
+            with data_errors(found.source):
+                predicted = model.predict(found.data[test])
             right = np.mean(predicted == found.labels[test])
             step.remark = f"held-out accuracy {right:.3f}"
         for note in found.notes:
             print(f"gplvm classify: note: {note}", file=sys.stderr)
-        with progress.step("Writing"):
+        with progress.step("Writing"), data_errors(found.source):
             proba = model.predict_proba(found.data[test])
             _write(folder, found, test, predicted, proba, network)
             write_model(folder / "model.gplvm", model, found)
@@ -139,6 +140,9 @@ def _split(found, arguments):
             f"{found.source}, {found.first(np.isnan(found.data))}: a missing entry, "
             "which the network does not accept; gplvm embed does"
         )
+    infinite = np.isinf(found.data)
+    if infinite.any():  # also where it would be held out
+        raise UserError(f"{found.source}, {found.first(infinite)}: an infinite entry")
     try:
         return train_test_split(
             np.arange(len(found.data)),
@@ -179,7 +183,7 @@ def _fit(found, train, arguments, step):
 
 def _write(folder, found, test, predicted, proba, network):
     from gplvm.plotting import LossCurveDisplay
-    from gplvm.plotting._sheets import confusion_matrix, save_figure
+    from gplvm.plotting._sheets import confusion_matrix, plain_text, save_figure
 
     names = [str(name) for name in network.classes_]
     columns = ["predicted", *(f"p({name})" for name in names)]
@@ -187,11 +191,12 @@ def _write(folder, found, test, predicted, proba, network):
     with open(folder / "predictions.csv", "wb") as stream:
         write_table(stream, columns, values, found.rows(test))
     codes = {name: code for code, name in enumerate(network.classes_)}
-    figure = confusion_matrix(
-        np.array([codes[label] for label in found.labels[test]]),
-        np.array([codes[label] for label in predicted]),
-        names,
-    )
-    save_figure(figure, folder / "confusion.png")
+    with plain_text():
+        figure = confusion_matrix(
+            np.array([codes[label] for label in found.labels[test]]),
+            np.array([codes[label] for label in predicted]),
+            names,
+        )
+        save_figure(figure, folder / "confusion.png")
     display = LossCurveDisplay.from_estimators({"Swish network": network})
     save_figure(display.figure_, folder / "loss-curve.png")

@@ -15,7 +15,7 @@ from gplvm.cli._arguments import (
     add_standardize,
     whole_number,
 )
-from gplvm.cli._errors import UserError
+from gplvm.cli._errors import UserError, data_errors
 from gplvm.cli._inputs import read_input
 from gplvm.cli._models import write_model, write_table
 from gplvm.cli._output import OutputFolder
@@ -26,6 +26,7 @@ _EXAMPLES = """\
   gplvm embed expression.npz --model linear --n-components 5 --output embedded
   gplvm embed images --image-size 32 --kernel matern52 --output embedded
   gplvm embed large.npy --inducing 200 --output embedded
+  cut -f 2- table.tsv | gplvm embed - --output embedded
 
 It writes embedding.csv, latent.png, model.gplvm (for gplvm transform) and, of images,
 reconstructions.png. A table may have a header or none; columns of text are left out,
@@ -52,8 +53,8 @@ def add_to(commands):
     parser.add_argument(
         "input",
         metavar="INPUT",
-        help="a .csv, .tsv, .txt, .npy or .npz file, or a folder with one folder of "
-        "images for each class",
+        help="a .csv, .tsv, .txt, .npy or .npz file, a folder with one folder of "
+        "images for each class, or - for CSV from standard input",
     )
     parser.add_argument(
         "--output", metavar="DIR", required=True, help="the folder to write"
@@ -126,11 +127,16 @@ def run(arguments):
             model, data, whole = _fit(found, arguments, step)
         for note in found.notes:
             print(f"gplvm embed: note: {note}", file=sys.stderr)
-        with progress.step("Writing"):
+        with progress.step("Writing"), data_errors(found.source):
             embedding = _embedding(model, data)
+            if not np.all(np.isfinite(embedding)):
+                raise ValueError("the embedding is not finite; scale the data")
             with open(folder / "embedding.csv", "wb") as stream:
                 write_table(stream, model.get_feature_names_out(), embedding, found)
-            _write_pictures(folder, model, data, embedding, found, arguments.model)
+            from gplvm.plotting._sheets import plain_text
+
+            with plain_text():
+                _write_pictures(folder, model, data, embedding, found, arguments.model)
             write_model(folder / "model.gplvm", whole, found)
     for note in progress.notes:
         print(f"gplvm embed: note: {note}", file=sys.stderr)
@@ -218,11 +224,10 @@ def _fit(found, arguments, step):
         return model.fit(data), data, make_pipeline(scaler, model)
     except ValueError as error:
         infinite = np.isinf(found.data)
-        if not infinite.any():
-            raise
         # The estimator's own words, and where in the user's file.
+        where = f", {found.first(infinite)}" if infinite.any() else ""
         reason = str(error).splitlines()[0]
-        raise UserError(f"{found.source}, {found.first(infinite)}: {reason}") from error
+        raise UserError(f"{found.source}{where}: {reason}") from error
     except MemoryError as error:
         reason = str(error).split(". ")[0]
         raise UserError(

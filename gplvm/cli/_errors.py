@@ -9,6 +9,22 @@ class UserError(Exception):
     """Something that the user gave is wrong; its message is one clear line."""
 
 
+@contextmanager
+def data_errors(source):
+    """A context in which what numbers lead to is the user's to know, in one line.
+
+    Parameters
+    ----------
+    source : str
+        Where the numbers came from.
+    """
+    try:
+        yield
+    except ValueError as error:
+        reason = str(error).splitlines()[0] if str(error) else "impossible numbers"
+        raise UserError(f"{source}: {reason}") from error
+
+
 class Interrupted(BaseException):
     """Ctrl-C.
 

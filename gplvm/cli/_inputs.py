@@ -1,15 +1,17 @@
 """What the commands read: CSV, NPY, NPZ, and folders of images."""
 
+import os
+import stat
 import sys
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from gplvm.cli._csv import read_csv
+from gplvm.cli._arrays import Npy, Npz
+from gplvm.cli._csv import checked_labels, read_csv
 from gplvm.cli._errors import UserError
+from gplvm.cli._text import utf8
 
 _TEXT = {".csv", ".tsv", ".txt"}
 _KINDS = "a .csv, .tsv, .txt, .npy or .npz file, or a folder of images"
@@ -33,7 +35,7 @@ class Input:
     image_shape : tuple or None
         (height, width) or (height, width, 3) of each row, if rows are images.
 
-    feature_names, lines : list or None
+    feature_names, lines : sequence or None
         The names of the columns, or their numbers where there is no header, and the
         line of each row, of a text file.
 
@@ -47,7 +49,7 @@ class Input:
     filenames: np.ndarray | None = None
     image_shape: tuple | None = None
     feature_names: list | None = None
-    lines: list | None = None
+    lines: np.ndarray | None = None
     notes: list = field(default_factory=list)
 
     def rows(self, which):
@@ -108,12 +110,20 @@ def read_input(path, *, labels=None, image_size=None):
         With one line that says what is wrong where.
     """
     if str(path) == "-":
-        return _read_text("standard input", labels, sys.stdin.buffer.read())
+        if image_size is not None:
+            raise UserError("--image-size is for folders of images; - is a table")
+        if sys.stdin is None:
+            raise UserError("-: there is no standard input")
+        return _read_text("standard input", labels, sys.stdin.buffer)
     place = Path(path)
     kind = place.suffix.lower()
-    if not place.exists():
-        raise UserError(f"{path}: no such file or folder")
-    if place.is_dir():
+    try:
+        mode = place.stat().st_mode
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError | FileNotFoundError | NotADirectoryError):
+            raise UserError(f"{path}: no such file or folder") from error
+        raise UserError(f"{path}: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
         if labels is not None:
             raise UserError(
                 "--labels is for tables; images are labelled by their folder"
@@ -123,90 +133,80 @@ def read_input(path, *, labels=None, image_size=None):
         raise UserError(f"--image-size is for folders of images; {path} is a file")
     try:
         if kind in _TEXT:
-            return _read_text(place, labels)
+            with place.open("rb") as stream:
+                return _read_text(place, labels, stream)
         if kind == ".npy":
             if labels is not None:
                 raise UserError("--labels needs a CSV or NPZ file; an NPY has no names")
-            return _from_array(str(path), _read_array(place, place.open("rb")))
+            with place.open("rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                return _from_array(str(path), Npy(place, stream, size).read())
         if kind == ".npz":
-            return _read_npz(place, labels)
+            with Npz(place) as archive:
+                return _from_archive(path, archive, labels)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
     raise UserError(f"{path}: unknown kind of file; expected {_KINDS}")
 
 
-def _read_text(path, labels, content=None):
-    data, names, found, lines, notes = read_csv(path, labels, content)
+def _read_text(path, labels, stream):
+    data, names, found, lines, notes = read_csv(path, stream, labels)
     return Input(str(path), data, found, feature_names=names, lines=lines, notes=notes)
 
 
-def _read_array(name, stream):
-    """One array from a stream in NPY format; never a pickle."""
-    with stream:
-        try:
-            array = np.lib.format.read_array(stream, allow_pickle=False)
-        except (ValueError, EOFError, MemoryError, SyntaxError, TypeError) as error:
-            if "Object arrays" in str(error):
-                raise UserError(
-                    f"{name}: holds Python objects, which are never loaded; save "
-                    "numbers"
-                ) from error
-            raise UserError(
-                f"{name}: not an array in NPY format, or cut off"
-            ) from error
-    return array
-
-
-def _read_npz(path, labels):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {
-                name.removesuffix(".npy"): name
-                for name in archive.namelist()
-                if name.endswith(".npy")
-            }
-
-            def read(key):
-                return _read_array(f"{path}: {key}", archive.open(members[key]))
-
-            return _from_arrays(path, members, read, labels)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise UserError(f"{path}: not an NPZ archive, or cut off") from error
-
-
-def _from_arrays(path, members, read, labels):
+def _from_archive(path, archive, labels):
     """Choose the data and the labels of an NPZ; no other array is read."""
-    key = next((key for key in ("X", "data", "images") if key in members), None)
+    key = next((key for key in ("X", "data", "images") if key in archive), None)
     if key is None:
-        others = [key for key in members if key != labels]
-        two_dimensional = [key for key in others if read(key).ndim >= 2]
+        others = [key for key in archive if key != labels]
+        two_dimensional = [key for key in others if len(archive.shape(key)) >= 2]
         if len(two_dimensional) != 1:
             raise UserError(
                 f"{path}: expected an array named X, data or images, or only one with "
-                f"rows and columns; it has {', '.join(sorted(members)) or 'none'}"
+                f"rows and columns; it has {_some(archive)}"
             )
         key = two_dimensional[0]
-    if labels is not None and labels not in members:
+    if labels is not None and labels not in archive:
         raise UserError(
-            f"{path}: no array {labels!r} for --labels; it has "
-            f"{', '.join(sorted(members))}"
+            f"{path}: no array {labels!r} for --labels; it has {_some(archive)}"
         )
-    found = _from_array(f"{path}: {key}", read(key))
+    found = _from_array(f"{path}: {key}", archive.read(key))
     found.source = str(path)
-    label_key = labels or next((k for k in ("y", "target") if k in members), None)
+    label_key = labels or next((k for k in ("y", "target") if k in archive), None)
     if label_key is not None:
-        y = read(label_key)
-        if y.shape != (len(found.data),):
-            raise UserError(
-                f"{path}: the labels {label_key!r} have shape {y.shape}, the data "
-                f"{len(found.data)} rows"
-            )
-        if "target_names" in members and y.dtype.kind in "iu":
-            names = read("target_names")
-            if y.size and y.min() >= 0 and y.max() < len(names):
-                y = names[y]
-        found.labels = y.astype(str)
+        found.labels = _labels(path, archive, label_key, len(found.data))
     return found
+
+
+def _some(names):
+    """Some of the names, in one line."""
+    names = sorted(names)
+    told = ", ".join(name[:40] for name in names[:20]) or "none"
+    return told + (", ..." if len(names) > 20 else "")
+
+
+def _labels(path, archive, key, n_rows):
+    """The labels of an archive as text, by name where it has their names."""
+    shape = archive.shape(key)
+    if shape != (n_rows,):
+        raise UserError(
+            f"{path}: the labels {key!r} have shape {shape}, the data {n_rows} rows"
+        )
+    y = archive.read(key)
+    if "target_names" in archive and y.dtype.kind in "iu":
+        names = archive.read("target_names")
+        if names.ndim == 1 and y.size and 0 <= y.min() <= y.max() < len(names):
+            key, y = "target_names", names[y]
+    if y.dtype.kind not in "biufUS":
+        raise UserError(f"{path}: {key}: holds {y.dtype}, expected numbers or text")
+    try:
+        if y.dtype.kind == "S":
+            y = np.char.decode(y, "utf-8")
+        y = y.astype(str)
+        "".join(np.unique(y)).encode("utf-8")
+    except ValueError as error:
+        raise UserError(f"{path}: {key}: holds what is not text") from error
+    return checked_labels(y, lambda row: f"{path}: {key}, row {row}, counted from 0")
 
 
 def _from_array(name, array):
@@ -220,7 +220,8 @@ def _from_array(name, array):
     if 0 in array.shape:
         raise UserError(f"{name}: is empty, of shape {array.shape}")
     image_shape = array.shape[1:] if array.ndim > 2 else None
-    data = array.reshape(len(array), -1).astype(np.float64)
+    with np.errstate(over="ignore"):  # an infinity is the estimator's to refuse
+        data = array.reshape(len(array), -1).astype(np.float64)
     if image_shape is not None and array.dtype == np.uint8:
         data /= 255.0
     return Input(name, data, image_shape=image_shape)
@@ -231,6 +232,8 @@ def _read_images(path, image_size):
 
     try:
         folder = load_image_folder(path, image_size=image_size)
+    except MemoryError as error:
+        raise UserError(f"{path}: {error}; give a smaller --image-size") from error
     except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         option = "Pass image_size=(height, width)"
@@ -238,9 +241,9 @@ def _read_images(path, image_size):
     return Input(
         str(path),
         folder.data,
-        labels=np.asarray(folder.target_names)[folder.target],
+        labels=np.array([utf8(name) for name in folder.target_names])[folder.target],
         filenames=np.array(
-            [Path(name).relative_to(path).as_posix() for name in folder.filenames]
+            [utf8(Path(name).relative_to(path).as_posix()) for name in folder.filenames]
         ),
         image_shape=folder.images.shape[1:],
     )

@@ -2,15 +2,14 @@
 
 import argparse
 import contextlib
-import errno
+import io
 import os
 import sys
 
 from gplvm import __version__
 from gplvm.cli import _apply, _classify, _creatures, _demo, _embed, _graphs
 from gplvm.cli._errors import Interrupted, UserError, stopped_by_ctrl_c
-
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
+from gplvm.cli._text import one_line
 
 _EXAMPLES = """\
 examples:
@@ -31,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser that complains in one line."""
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
 
 def _parser():
@@ -60,11 +59,13 @@ def main(argv=None):
     -------
     int
         The exit status: 0; 2 after wrong arguments or bad input; 1 when the disk
-        fails; 130 after Ctrl-C; 141 when nobody reads the output any more.
+        or the memory fails; 130 after Ctrl-C; 141 when nobody reads the output any
+        more.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     name = "gplvm"
     os.environ["MPLBACKEND"] = "Agg"  # pictures go to files, never to a window
+    _prepare_streams()
     try:
         with stopped_by_ctrl_c():
             arguments = _parser().parse_args(argv)
@@ -82,15 +83,26 @@ def main(argv=None):
     except BrokenPipeError:
         return _nobody_reads()
     except OSError as error:
-        if error.errno not in _DISK:
-            raise
         where = f": {error.filename}" if error.filename else ""
-        return _complain(name, f"{error.strerror}{where}", 1)
+        _nobody_reads()  # it may be standard output that could not be written
+        return _complain(name, f"{error.strerror or error}{where}", 1)
+    except MemoryError as error:
+        return _complain(name, f"not enough memory. {error}".strip(" ."), 1)
+
+
+def _prepare_streams():
+    """Streams that are there, and that show any name, be it as escapes."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (until the end)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(name, message, status):
-    with contextlib.suppress(BrokenPipeError):
-        print(f"{name}: error: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"{name}: error: {one_line(message)}", file=sys.stderr)
     return status
 
 
@@ -99,11 +111,17 @@ def _flushed(status):
         sys.stdout.flush()
     except BrokenPipeError:
         return _nobody_reads()
+    except OSError as error:
+        _nobody_reads()
+        return _complain("gplvm", error.strerror, 1)
     return status
 
 
 def _nobody_reads():
     # Python flushes standard output once more at its end, and would complain.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return 141
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141

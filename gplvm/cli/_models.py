@@ -3,6 +3,7 @@
 import csv
 import io
 import warnings
+from collections import Counter
 
 import numpy as np
 
@@ -63,14 +64,20 @@ def fitting_columns(model, found, names=None):
         names = getattr(model, "feature_names_in_", None)
     known = found.feature_names
     if names is not None and known is not None and set(names) & set(known):
-        missing = [name for name in names if name not in known]
+        place = {name: column for column, name in enumerate(known)}
+        missing = [name for name in names if name not in place]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise UserError(
                 f"{found.source}: no column {missing[0]!r}{more}, which the model was "
                 "fitted to"
             )
-        return found.data[:, [known.index(name) for name in names]]
+        if len(place) < len(known):
+            counts = Counter(known)
+            for name in names:
+                if counts[name] > 1:
+                    raise UserError(f"{found.source}: two columns are {name!r}")
+        return found.data[:, [place[name] for name in names]]
     columns = found.data.shape[1]
     if columns == n_features:
         return found.data

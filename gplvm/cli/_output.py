@@ -40,9 +40,9 @@ class OutputFolder:
 
     def __enter__(self):
         target = self._target
-        if target.exists() and not target.is_dir():
-            raise UserError(f"{self._name} is a file; --output names a folder")
         try:
+            if target.exists() and not target.is_dir():
+                raise UserError(f"{self._name} is a file; --output names a folder")
             if not self._force and target.is_dir() and any(target.iterdir()):
                 raise UserError(
                     f"{self._name} is not empty; name another folder, or let --force "
@@ -52,8 +52,9 @@ class OutputFolder:
             self._temporary = Path(
                 tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")
             )
-        except OSError as error:
-            raise UserError(f"cannot write {self._name}: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+            reason = getattr(error, "strerror", error)
+            raise UserError(f"cannot write {self._name}: {reason}") from error
         return self._temporary
 
     def __exit__(self, kind, error, traceback):

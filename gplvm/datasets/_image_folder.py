@@ -9,11 +9,19 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
+from gplvm.datasets._memory import available_memory
+
 __all__ = ["load_image_folder", "save_image_folder"]
 
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+_BYTES_PER_PIXEL = 50  # at the peak: what is read, on white, in bands, as float64
 _EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 # Names that a file system somewhere cannot hold, besides control characters.
 _FORBIDDEN = set('/\\:*?"<>|')
+
+
+class _RangeError(ValueError):
+    """What is wrong with an image that can be read."""
 
 
 def load_image_folder(path, *, image_size=None, color=False):
@@ -61,8 +69,11 @@ def load_image_folder(path, *, image_size=None, color=False):
         If ``path`` is a file.
     ValueError
         If there are fewer than two class folders, a class folder holds no image,
-        an image cannot be read or is so large that it looks like an attack, or
-        sizes differ while ``image_size=None``. The message names the file.
+        an image cannot be read or is so large that it looks like an attack, a link
+        leads to nothing or out of the folder, or sizes differ while
+        ``image_size=None``. The message names the file.
+    MemoryError
+        If the images would not fit into the memory that is available.
 
     See Also
     --------
@@ -100,22 +111,24 @@ def load_image_folder(path, *, image_size=None, color=False):
     folder = Path(path)
     classes = _class_files(folder)
 
-    images, target, filenames = [], [], []
+    n_images = sum(len(files) for files in classes.values())
+    images, target, filenames = None, [], []
     for label, files in enumerate(classes.values()):
         for file in files:
             image = _read_image(file, size, color)
-            if images and image.shape != images[0].shape:
-                (h0, w0), (h, w) = images[0].shape[:2], image.shape[:2]
+            if images is None:
+                images = _memory_for(n_images, image)
+            elif image.shape != images.shape[1:]:
+                (h0, w0), (h, w) = images.shape[1:3], image.shape[:2]
                 raise ValueError(
                     f"The images differ in size: {file} is {w} x {h} pixels (width x "
                     f"height), the first image, {filenames[0]}, is {w0} x {h0}. Pass "
                     "image_size=(height, width) to resize all images."
                 )
-            images.append(image)
+            images[len(target)] = image
             target.append(label)
             filenames.append(str(file))
 
-    images = np.stack(images)
     names = np.array(list(classes))
     kind = "colour" if color else "greyscale"
     counts = ", ".join(f"{name} ({len(files)})" for name, files in classes.items())
@@ -242,6 +255,17 @@ def _checked_size(image_size):
     return int(sides[0]), int(sides[1])
 
 
+def _memory_for(n_images, image):
+    """An array for so many images of this shape."""
+    n_bytes, available = n_images * image.nbytes, available_memory()
+    if n_bytes > available:
+        raise MemoryError(
+            f"{n_images} images of {' x '.join(map(str, image.shape))} need "
+            f"{n_bytes / 2**30:.3g} GiB, and {available / 2**30:.3g} GiB are available"
+        )
+    return np.empty((n_images, *image.shape))
+
+
 def _class_files(folder):
     """The image files of each class: a dict of sorted lists, itself sorted."""
     if not folder.exists():
@@ -262,15 +286,17 @@ def _class_files(folder):
             f"{folder} holds one class folder only, {folders[0].name!r}; expected at "
             "least two."
         )
-    classes = {}
+    root, classes = folder.resolve(), {}
     for sub in folders:
+        _refuse_link_out_of(root, sub)
         files = [
             p
             for p in sub.iterdir()
-            if p.suffix.lower() in _EXTENSIONS
-            and not p.name.startswith(".")
-            and p.is_file()
+            if p.suffix.lower() in _EXTENSIONS and not p.name.startswith(".")
         ]
+        for file in files:
+            _refuse_link_out_of(root, file)
+        files = [p for p in files if p.is_file()]
         if not files:
             raise ValueError(
                 f"Class folder {sub} holds no image; expected files that end in one of "
@@ -280,9 +306,21 @@ def _class_files(folder):
     return classes
 
 
+def _refuse_link_out_of(root, path):
+    """Refuse a link to nothing or out of the folder: what is read is what is there."""
+    if not path.is_symlink():
+        return
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise ValueError(f"{path} is a link to nothing.") from error
+    if not target.is_relative_to(root):
+        raise ValueError(f"{path} is a link that leaves the folder; copy it instead.")
+
+
 def _read_image(file, size, color):
     """One image as floats in [0, 1], (h, w) or (h, w, 3)."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     try:
         with warnings.catch_warnings():
@@ -290,7 +328,9 @@ def _read_image(file, size, color):
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # Odd metadata is no reason to trouble the user: the pixels decide.
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-            with Image.open(file) as opened:
+            # By content, and these formats only: others start programs.
+            with Image.open(file, formats=_FORMATS) as opened:
+                _refuse_giant(opened.size)
                 opened.load()
                 image = ImageOps.exif_transpose(opened)
                 channels = _channels(image, color)
@@ -298,10 +338,11 @@ def _read_image(file, size, color):
         raise ValueError(
             f"{file} is refused: {error} Shrink the image if it is genuine."
         ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, EOFError) as error:
-        raise ValueError(f"{file} cannot be read as an image: {error}") from error
-    except ValueError as error:
+    except _RangeError as error:
         raise ValueError(f"{file}: {error}") from error
+    except Exception as error:  # Pillow raises whatever the damage leads to
+        reason = error.strerror if getattr(error, "strerror", None) else error
+        raise ValueError(f"{file} cannot be read as an image: {reason}") from error
     if size is not None:
         height, width = size
         channels = [
@@ -310,6 +351,13 @@ def _read_image(file, size, color):
     arrays = [np.asarray(c, dtype=np.float64) for c in channels]
     pixels = np.stack(arrays, axis=-1) if color else arrays[0]
     return np.clip(pixels, 0.0, 1.0)
+
+
+def _refuse_giant(size):
+    """Refuse an image whose pixels do not fit into memory."""
+    n_bytes = size[0] * size[1] * _BYTES_PER_PIXEL
+    if n_bytes > available_memory():
+        raise _RangeError(f"its {size[0]} x {size[1]} pixels do not fit into memory.")
 
 
 def _channels(image, color):
@@ -324,7 +372,7 @@ def _channels(image, color):
         if image.mode != "F":
             values = values / 65535.0
         if not (np.isfinite(values).all() and 0 <= values.min() <= values.max() <= 1):
-            raise ValueError(
+            raise _RangeError(
                 f"its values, of mode {image.mode!r}, lie outside the range that "
                 "can be scaled to [0, 1]; convert it to 8 or 16 bits per pixel."
             )

@@ -30,6 +30,7 @@ from gplvm.gradients.network import (
     two_layer_forward,
     two_layer_loss,
 )
+from gplvm.gradients.uncollapsed import uncollapsed_bound
 
 __all__ = [
     "autoencoder_gradient_paths",
@@ -48,4 +49,5 @@ __all__ = [
     "swish_derivative",
     "two_layer_forward",
     "two_layer_loss",
+    "uncollapsed_bound",
 ]

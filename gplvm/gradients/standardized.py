@@ -4,12 +4,13 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
+from gplvm._centred import divided
 from gplvm.gradients.network import first_layer_into, product_into, upper_loss_into
 
 _ROWS = 128  # rows centred at a time: they stay in the cache
 
-# Between these a sum of squares in float32 has neither over- nor underflowed.
-_SAFE_SQUARES = 1e-30, 1e30
+# Between these a sum of squares has neither over- nor underflowed.
+_SAFE_SQUARES = {np.float32: (1e-30, 1e30), np.float64: (1e-250, 1e250)}
 
 
 def standardized_loss_into(
@@ -61,44 +62,45 @@ def unfold(W1, b1, standard):
     return W1 * scale, b1 + W1 @ mean
 
 
-def mean_and_scale(X, weight=None):
+def mean_and_scale(X, weight=None, dtype=None):
     """Each feature's mean and the features' common standard deviation.
 
     The second is one number, the root of the mean variance, and never zero: constant
-    data have their own root mean square instead, or 1 if that is zero too.
+    data have their own root mean square instead, or 1 if that is zero too. Weights
+    divided by it do not overflow `dtype`, that of `X` by default.
     """
     weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, dtype=float)
     weight = weight / weight.sum()
-    least, most = _SAFE_SQUARES
+    least, most = _SAFE_SQUARES[X.dtype.type]
+    unit = 1.0
     with np.errstate(over="ignore", invalid="ignore"):
         mean, squares = _moments(X, weight.astype(X.dtype))
-        if X.dtype == np.float32 and not least < squares < most:
-            mean, squares = _moments(X, weight)
-        size = np.sqrt(mean @ mean / mean.size)
-    if not np.isfinite(squares):
-        raise ValueError(
-            f"The squares of the data overflow (largest entry {abs(X).max():.3g}). "
-            "Divide the data by a constant."
-        )
+    if not least < squares < most:  # once more, in the data's own unit
+        unit = max(float(X.max()), -float(X.min())) or 1.0
+        mean, squares = _moments(X, weight, unit)
+    size = np.sqrt(mean @ mean / mean.size)
     scale = np.sqrt(max(squares, 0.0) / mean.size)
     if scale <= 10 * np.finfo(X.dtype).eps * size:
         scale = size or 1.0
-    return mean.astype(X.dtype, copy=False), float(scale)
+    least = 1e3 * float(np.finfo(X.dtype if dtype is None else dtype).tiny)
+    scale = max(float(scale) * unit, least)
+    return (mean * unit).astype(X.dtype, copy=False), scale
 
 
-def _moments(X, weight):
+def _moments(X, weight, unit=1.0):
     """The mean row, and the mean squared distance from it, in the dtype of `weight`.
 
-    The terms are of that dtype; chunks of rows are summed in double precision.
+    The terms are of that dtype, those of ``X / unit``; chunks of rows are summed in
+    double precision.
     """
     chunks = list(gen_batches(X.shape[0], _ROWS))
     mean, squares = np.zeros(X.shape[1]), 0.0
     for rows in chunks:
-        mean += weight[rows] @ X[rows]
+        mean += weight[rows] @ divided(X[rows], unit)
     if sparse.issparse(X):
         for rows in chunks:
             # sum_j (x_j - m_j)^2 = ||m||^2 + sum over the stored of (x - m)^2 - m^2
-            centred = X[rows].astype(float)
+            centred = divided(X[rows].astype(float), unit)
             at = mean[centred.indices]
             centred.data = (centred.data - at) ** 2 - at**2
             row_squares = np.asarray(centred.sum(axis=1)).ravel() + mean @ mean
@@ -107,6 +109,7 @@ def _moments(X, weight):
     origin = mean.astype(weight.dtype)
     buffer = np.empty((min(_ROWS, X.shape[0]), X.shape[1]), dtype=weight.dtype)
     for rows in chunks:
-        centred = np.subtract(X[rows], origin, out=buffer[: weight[rows].size])
+        centred = buffer[: weight[rows].size]
+        np.subtract(divided(X[rows], unit), origin, out=centred)
         squares += float(weight[rows] @ np.einsum("ij,ij->i", centred, centred))
     return mean, squares

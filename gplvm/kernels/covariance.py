@@ -209,10 +209,12 @@ def is_isotropic(kernel):
 
 
 def _only_periodic(kernel):
-    """Whether ExpSineSquared stands alone, but for constants and white noise."""
-    leaves = [type(leaf) for leaf in _leaves(kernel)]
-    constant = {sk.ConstantKernel, sk.WhiteKernel}
-    return sk.ExpSineSquared in leaves and set(leaves) <= {sk.ExpSineSquared, *constant}
+    """Whether a summand has ExpSineSquared and nothing in it that dies out."""
+    if type(kernel) is sk.Sum:
+        return _only_periodic(kernel.k1) or _only_periodic(kernel.k2)
+    leaves = {type(leaf) for leaf in _leaves(kernel)}
+    endless = {sk.ExpSineSquared, sk.ConstantKernel, sk.WhiteKernel, sk.DotProduct}
+    return sk.ExpSineSquared in leaves and leaves <= endless
 
 
 def _leaves(kernel):

@@ -95,7 +95,9 @@ class LatentSpaceDisplay:
         Figure that holds the axes.
 
     points_ : list of matplotlib PathCollection
-        The points, one collection per class that occurs.
+        The points, one collection per class that occurs. Above 1000 points all classes
+        are in the first, in shuffled order, so that none buries another, and those of
+        the classes are empty.
 
     spread_ : list of matplotlib Collection
         The ellipses (of a strip, bars) of one standard deviation around the points,

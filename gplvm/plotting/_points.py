@@ -13,7 +13,7 @@ from gplvm.plotting._style import (
 )
 from gplvm.plotting._thumbnails import Plane
 
-_CROWD = 2000  # points from which on they are small, translucent and rasterized
+_CROWD = 1000  # points above which they are translucent, shuffled and rasterized
 _INK = 0.3  # share of the plane that the spread's ellipses may tint in all
 _BAND = 1.3  # height of a strip's band of images, in their sides
 _SEED = 0  # the jitter means nothing, so it is the same in every drawing
@@ -68,12 +68,16 @@ def strip_points(values, classes):
 
 
 def draw_points(ax, points, classes, scatter_kwargs):
-    """Scatter the points, one collection per class; their size adapts to number."""
+    """Scatter the points, one collection per class; their size adapts to number.
+
+    A crowd is one collection of all classes in shuffled order: drawn one after the
+    other, the last classes would bury the first. An empty one per class follows it.
+    """
     crowd = len(points) > _CROWD
     cell = min(max(axes_inches(ax)) / 4.5, 1)
     defaults = {
-        "s": cell * float(np.clip(620 / np.sqrt(len(points)), 6, 46)),
-        "alpha": 0.45 if crowd else 0.9,
+        "s": cell * float(np.clip(620 / np.sqrt(len(points)), 3, 46)),
+        "alpha": float(np.clip(0.9 * (_CROWD / len(points)) ** 0.25, 0.45, 0.9)),
         "linewidths": 0 if crowd else 0.4,
         "rasterized": crowd,
         "zorder": 3,
@@ -86,19 +90,60 @@ def draw_points(ax, points, classes, scatter_kwargs):
         if not own_colors:
             settings["facecolors"] = PALETTE[0]
         return [ax.scatter(*points.T, **settings)]
+    if crowd:
+        return [
+            _scatter_shuffled(ax, points, classes, settings, own_colors),
+            *_keys(ax, classes),
+        ]
     collections = []
     for code in classes.present:
         style, members = classes.styles[code], classes.codes == code
         look = {"marker": style.marker, "label": classes.names[code], **settings}
         if not own_colors:
             look["facecolors"] = style.color
-        for name in ("s", "c"):  # one value per sample: those of this class
-            if np.ndim(look.get(name)) and len(look[name]) == len(points):
-                look[name] = np.asarray(look[name])[members]
+        look = _of_rows(look, members, len(points))
         if np.ndim(look["s"]) == 0:
             look["s"] = style.area(look["s"])
         collections.append(ax.scatter(*points[members].T, **look))
     return collections
+
+
+def _scatter_shuffled(ax, points, classes, settings, own_colors):
+    """All points in one collection, in an order in which the classes take turns."""
+    from matplotlib.colors import to_rgba_array
+    from matplotlib.markers import MarkerStyle
+
+    order = np.random.default_rng(_SEED).permutation(len(points))
+    place = np.searchsorted(classes.present, classes.codes[order])
+    styles = [classes.styles[code] for code in classes.present]
+    look = _of_rows(settings, order, len(points))
+    if not own_colors:
+        look["facecolors"] = to_rgba_array([style.color for style in styles])[place]
+    if np.ndim(look["s"]) == 0:
+        look["s"] = np.array([style.area(look["s"]) for style in styles])[place]
+    collection = ax.scatter(*points[order].T, **look)
+    if "marker" not in settings:  # scatter itself knows only one for all
+        markers = [MarkerStyle(style.marker) for style in styles]
+        paths = [m.get_path().transformed(m.get_transform()) for m in markers]
+        collection.set_paths([paths[i] for i in place])
+    return collection
+
+
+def _keys(ax, classes):
+    """Collections without points, a class each, for a legend to show."""
+    styles = [(classes.names[code], classes.styles[code]) for code in classes.present]
+    return [
+        ax.scatter([], [], marker=style.marker, facecolors=style.color, label=name)
+        for name, style in styles
+    ]
+
+
+def _of_rows(settings, rows, n_points):
+    """The settings, of those with one value per point the values of these."""
+    names = ("s", "c")
+    own = {n: settings[n] for n in names if np.ndim(settings.get(n))}
+    own = {n: np.asarray(v)[rows] for n, v in own.items() if len(v) == n_points}
+    return settings | own
 
 
 def draw_spread(ax, points, stds, classes, plane, spread_kwargs):

@@ -1,5 +1,8 @@
 """Figures of several axes, for reports: samples, embeddings, confusions."""
 
+import warnings
+from contextlib import contextmanager
+
 import numpy as np
 
 from ._inputs import as_classes, as_images
@@ -111,7 +114,8 @@ def embedding_panels(panels, *, label_names=None, n_columns=2):
             scatter_kwargs={"s": _POINT, "linewidths": 0.25},
         )
         for points in display.points_:
-            handles.setdefault(points.get_label(), points)
+            if not points.get_label().startswith("_"):  # a crowd of all classes
+                handles.setdefault(points.get_label(), points)
         # The planes have units of their own; what counts is who lies beside whom.
         ax.set(xlabel="", ylabel="", xticklabels=[], yticklabels=[])
         _square(ax)
@@ -218,3 +222,13 @@ def save_figure(figure, path, *, dpi=120):
 
     figure.savefig(path, dpi=dpi, bbox_inches="tight", pad_inches=0.12)
     plt.close(figure)
+
+
+@contextmanager
+def plain_text():
+    """Draw labels as they are: a dollar begins no formula, a missing glyph is a box."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield

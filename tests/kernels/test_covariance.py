@@ -161,8 +161,9 @@ def test_a_periodic_kernel_alone_is_for_one_dimension():
     kernel = sk.ConstantKernel() * sk.ExpSineSquared() + sk.WhiteKernel()
     kernels.check_kernel(kernel, 1)
     kernels.check_kernel(kernel * sk.RBF(), 2)
-    with pytest.raises(NotImplementedError, match="more than one dimension"):
-        kernels.check_kernel(kernel, 2)
+    for refused in (kernel, sk.RBF() + kernel, kernel * sk.DotProduct() + sk.RBF()):
+        with pytest.raises(NotImplementedError, match="more than one dimension"):
+            kernels.check_kernel(refused, 2)
 
 
 def test_which_kernels_may_be_rotated():

@@ -5,7 +5,7 @@ import itertools
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import same_color, to_hex
+from matplotlib.colors import same_color, to_hex, to_rgb
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 
@@ -238,11 +238,72 @@ def test_five_thousand_points_are_small_and_rasterized():
     Z = np.random.default_rng(0).normal(size=(5000, 2))
     many = LatentSpaceDisplay.from_embedding(Z, labels=np.arange(5000) % 7)
     few = LatentSpaceDisplay.from_embedding(Z[:50], labels=np.arange(50) % 7)
-    for crowd, sparse in zip(many.points_, few.points_, strict=True):
-        assert crowd.get_rasterized()
-        assert crowd.get_alpha() < sparse.get_alpha()
-        assert crowd.get_sizes()[0] < sparse.get_sizes()[0]
+    crowd, sparse = many.points_[0], few.points_[0]
+    assert crowd.get_rasterized()
+    assert crowd.get_alpha() < sparse.get_alpha()
+    assert crowd.get_sizes().max() < sparse.get_sizes().min()
     assert _figure_fits(many)
+
+
+def test_a_crowd_keeps_place_colour_and_marker_in_an_order_that_mixes_the_classes():
+    rng = np.random.default_rng(0)
+    Z, labels = rng.normal(size=(3000, 2)), np.repeat(np.arange(5), 600)
+    display = LatentSpaceDisplay.from_embedding(Z, labels=labels)
+    crowd, *keys = display.points_
+    drawn = np.asarray(crowd.get_offsets())
+    order = np.lexsort(drawn.T)
+    np.testing.assert_array_equal(drawn[order], Z[np.lexsort(Z.T)])
+    place = np.empty(3000, dtype=int)  # the class of each point as it is drawn
+    place[order] = labels[np.lexsort(Z.T)]
+    colors = [style.color for style in class_styles([str(i) for i in range(5)])]
+    faces = crowd.get_facecolors()
+    assert all(
+        same_color(face[:3], colors[i]) for face, i in zip(faces, place, strict=True)
+    )
+    paths = {i: crowd.get_paths()[np.argmax(place == i)] for i in range(5)}
+    assert all(
+        path is paths[i] for path, i in zip(crowd.get_paths(), place, strict=True)
+    )
+    assert len({path.vertices.tobytes() for path in paths.values()}) == 5
+    # Any tenth of the drawing has every class about as often.
+    for part in np.split(place, 10):
+        assert np.all(np.abs(np.bincount(part, minlength=5) - 60) < 35)
+    assert all(len(key.get_offsets()) == 0 for key in keys)
+    assert [key.get_label() for key in keys] == list("01234")
+    assert _legend_colors(display).keys() == set("01234")
+    for handle in display.legend_.legend_handles:
+        assert handle.get_alpha() in (None, 1)
+
+
+def test_no_class_of_a_crowd_is_buried():
+    """Of equal classes in one place each keeps its share of the ink."""
+    Z = np.random.default_rng(0).normal(size=(5000, 2)) * 0.1
+    display = LatentSpaceDisplay.from_embedding(
+        Z, labels=np.arange(5000) % 2, scatter_kwargs={"alpha": 1, "marker": "o"}
+    )
+    figure = display.figure_
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(float)
+    box = display.ax_.bbox
+    high = pixels.shape[0]
+    inside = pixels[
+        int(high - box.y1) : int(high - box.y0), int(box.x0) : int(box.x1)
+    ].reshape(-1, 3)
+    counts = []
+    for style in class_styles(["0", "1"]):
+        color = 255 * np.array(to_rgb(style.color))
+        counts.append(np.sum(np.abs(inside - color).max(axis=1) < 2))
+    assert 0.7 < counts[0] / counts[1] < 1.4
+
+
+def test_values_per_point_follow_their_points_in_a_crowd():
+    Z = np.random.default_rng(0).normal(size=(1500, 2))
+    display = LatentSpaceDisplay.from_embedding(
+        Z, labels=np.arange(1500) % 3, scatter_kwargs={"c": Z[:, 0], "s": 9 + Z[:, 1]}
+    )
+    crowd = display.points_[0]
+    np.testing.assert_array_equal(crowd.get_array(), crowd.get_offsets()[:, 0])
+    np.testing.assert_array_equal(crowd.get_sizes(), 9 + crowd.get_offsets()[:, 1])
 
 
 def test_keyword_arguments_win(gp, faces):

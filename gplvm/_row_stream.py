@@ -1,0 +1,94 @@
+"""Rows that are read block by block and centred as they are read."""
+
+import numpy as np
+
+from gplvm._centred import row_slices
+
+# Data that vary by less than this share of their size are constant.
+_ROUNDING = 4 * np.finfo(float).eps
+
+
+class RowStream:
+    """Data minus their mean, in double precision, for the rows that are asked for.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Complete data of any precision, memory-mapped too. It is kept, and not copied.
+
+    mean : ndarray of shape (n_features,)
+        What is subtracted.
+    """
+
+    def __init__(self, X, mean):
+        self._X, self._mean = X, mean
+        self.shape = X.shape
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        return self._X[rows] - self._mean
+
+    def blocks(self):
+        """All the rows, some megabytes at a time."""
+        for rows in row_slices(self.shape):
+            yield self[rows]
+
+
+def stream_rows(X, way_out):
+    """Complete data as a stream of centred rows, and their mean variance.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Data without infinity, read once.
+
+    way_out : str
+        What takes missing values, for the error.
+
+    Returns
+    -------
+    rows : RowStream
+        The rows, minus the columns' means.
+
+    mean : ndarray of shape (n_features,)
+        These means.
+
+    variance : float
+        Mean variance of the columns; 1 for constant data.
+
+    Raises
+    ------
+    ValueError
+        If an entry is NaN, or the squares of the data overflow.
+    """
+    # Means and sums of squares of two parts make those of both (Chan, Golub and
+    # LeVeque 1983): m = m1 + (m2 - m1) n2 / n, and the squares add up, with
+    # (m2 - m1)^2 n1 n2 / n besides.
+    n, mean, squares, size = 0, np.zeros(X.shape[1]), np.zeros(X.shape[1]), 0.0
+    for rows in row_slices(X.shape):
+        block = np.asarray(X[rows], dtype=float)
+        largest = np.abs(block).max()
+        if np.isnan(largest):
+            raise ValueError(
+                "Input X contains NaN. Batches need complete rows; "
+                f"{way_out} takes missing values."
+            )
+        size = max(size, largest)
+        with np.errstate(over="ignore", invalid="ignore"):
+            block_mean = block.mean(axis=0)
+            shift = block_mean - mean
+            share = len(block) / (n + len(block))
+            squares += ((block - block_mean) ** 2).sum(axis=0) + shift**2 * n * share
+            mean = mean + shift * share
+        n += len(block)
+    variance = float(squares.mean() / n)
+    if not np.isfinite(variance):
+        raise ValueError(
+            f"The squares of the data overflow (largest entry {size:.3g}); divide the "
+            "data by a constant"
+        )
+    if variance <= (_ROUNDING * size) ** 2:
+        variance = 1.0
+    return RowStream(X, mean), mean, variance

@@ -1,0 +1,393 @@
+"""Batches against the collapsed bound, finite differences, and the collapsed fit."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import kernels as sk
+
+import gplvm
+from gplvm import _stochastic_fit
+from gplvm._bayesian import BayesianLikelihood
+from gplvm._bayesian_gplvm import BayesianGPLVM
+from gplvm._row_stream import RowStream, stream_rows
+from gplvm._stochastic_bayesian import (
+    BatchLikelihood,
+    RowBound,
+    StochasticModel,
+    StreamLikelihood,
+    _scales,
+)
+from gplvm.gradients import check_gradient
+from gplvm.kernels import Linear
+
+KERNELS = {
+    "ard": sk.ConstantKernel(1.3) * sk.RBF([0.8, 1.4]),
+    "sum": sk.ConstantKernel(0.6) * sk.RBF(1.1) + Linear(0.5) + sk.WhiteKernel(0.1),
+}
+
+
+def _problem(n=40, m=6, d=3, seed=0, kernel="ard"):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 2))
+    Y = np.sin(x @ rng.normal(size=(2, d))) + 0.3 * rng.normal(size=(n, d))
+    blocks = {
+        "embedding": x,
+        "embedding_std": rng.uniform(0.2, 0.8, size=(n, 2)),
+        "inducing_points": rng.normal(size=(m, 2)),
+        "theta": np.append(KERNELS[kernel].theta, np.log(0.2)),
+    }
+    return KERNELS[kernel], Y - Y.mean(axis=0), blocks
+
+
+def _model(kernel, blocks, Y):
+    bounds = np.tile([-10.0, 10.0], (len(blocks["theta"]), 1))
+    return StochasticModel(kernel, blocks, Y, variance=Y.var(), theta_bounds=bounds)
+
+
+def _part(blocks, rows):
+    return {k: v[rows] if "embedding" in k else v for k, v in blocks.items()}
+
+
+@pytest.mark.parametrize("kernel", list(KERNELS))
+def test_at_the_best_posterior_it_is_the_collapsed_bound(kernel):
+    kernel, Y, blocks = _problem(kernel=kernel)
+    expected, slopes = BayesianLikelihood(kernel, Y).elbo(**blocks, eval_gradient=True)
+    batch = BatchLikelihood(kernel, Y)
+    batch.elbo(**blocks)  # one natural step of length 1
+    value, gradient = batch.elbo(**blocks, eval_gradient=True)
+    assert_allclose(value, expected, rtol=1e-9)
+    for name, slope in slopes.items():
+        assert_allclose(gradient[name], slope, rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+def test_gradient_with_the_posterior_held():
+    kernel, Y, blocks = _problem(n=12, m=3, kernel="sum")
+    some = _part(blocks, slice(0, 8))
+    batch = BatchLikelihood(kernel, Y[:8])
+    batch.elbo(**some)
+    batch.take(Y)
+    batch.rate, batch.weight = 0.0, 2.5
+
+    def function(**point):
+        return batch.elbo(**point, eval_gradient=True)
+
+    assert check_gradient(function, blocks) < 1e-5
+
+
+def test_a_partition_of_batches_has_the_whole_gradient():
+    kernel, Y, blocks = _problem()
+    batch = BatchLikelihood(kernel, Y[:10])
+    batch.elbo(**_part(blocks, slice(0, 10)))
+    batch.rate = 0.0
+    batch.take(Y)
+    whole, slopes = batch.elbo(**blocks, eval_gradient=True)
+    total, sums = 0.0, {"inducing_points": 0.0, "theta": 0.0}
+    for start in range(0, 40, 10):
+        rows = slice(start, start + 10)
+        batch.take(Y[rows])
+        batch.weight = 4.0
+        value, gradient = batch.elbo(**_part(blocks, rows), eval_gradient=True)
+        total += value
+        for name in sums:
+            sums[name] = sums[name] + gradient[name]
+        assert_allclose(gradient["embedding"], slopes["embedding"][rows])
+    assert_allclose(total, whole)
+    for name, expected in sums.items():
+        assert_allclose(expected, slopes[name], rtol=1e-8, atol=1e-8, err_msg=name)
+
+
+def test_rows_of_a_stream_are_those_of_an_array():
+    kernel, Y, blocks = _problem()
+    X = (Y + np.array([5.0, -3.0, 0.0])).astype(np.float32)
+    rows, mean, variance = stream_rows(X, "none")
+    centred = X.astype(float) - X.mean(axis=0, dtype=float)
+    assert_allclose(mean, X.mean(axis=0, dtype=float))
+    assert_allclose(variance, centred.var(axis=0).mean())
+    stream, array = (
+        StreamLikelihood(kernel, rows),
+        BayesianLikelihood(kernel, centred),
+    )
+    assert_allclose(stream.elbo(**blocks), array.elbo(**blocks))
+    predictions = [
+        likelihood.posterior(**blocks).predict(blocks["embedding"])
+        for likelihood in (stream, array)
+    ]
+    for one, other in zip(*predictions, strict=True):
+        assert_allclose(one, other, atol=1e-10)
+
+
+def test_moments_of_a_stream_in_blocks():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200_000, 8)) * np.arange(8) + np.linspace(-1e4, 1e4, 8)
+    _, mean, variance = stream_rows(X, "none")
+    assert_allclose(mean, X.mean(axis=0), rtol=1e-12)
+    assert_allclose(variance, X.var(axis=0).mean(), rtol=1e-10)
+
+
+def test_row_bounds_are_those_of_the_posterior():
+    kernel, Y, blocks = _problem(kernel="sum")
+    model = _model(kernel, blocks, Y)
+    mu, S = blocks["embedding"], blocks["embedding_std"] ** 2
+    bound = RowBound(model._functions(), Y)
+    answers = bound(mu, S, slice(None)), model.posterior().row_bound(mu, S, Y)
+    for one, other in zip(*answers, strict=True):
+        assert_allclose(one, other, rtol=1e-8, atol=1e-8)
+    # And, over all rows at their optimal q(v), the functions are the collapsed ones.
+    known = BayesianLikelihood(kernel, Y).posterior(**blocks)
+    assert_allclose(answers[0][0], known.row_bound(mu, S, Y)[0], rtol=1e-6)
+
+
+def test_settled_rows_are_at_their_maxima():
+    kernel, Y, blocks = _problem()
+    model = _model(kernel, blocks, Y)
+    bound = RowBound(model._functions(), Y)
+    start = blocks["embedding"], blocks["embedding_std"] ** 2
+    before, *_ = bound(*start, slice(None))
+    few, many = bound.settle(*start, 1), bound.settle(*start, 200)
+    assert (few[2] >= before).all()
+    assert (many[2] >= few[2] - 1e-9).all()
+    # What is left to gain is less than the tolerance: by Newton's decrement.
+    mu, S, value = many
+    again, dmu, dS = bound(mu, S, slice(None))
+    assert_allclose(again, value)
+    left = 0.5 * np.sum(S * dmu**2 + 2.0 * S**2 * dS**2, axis=1)
+    assert left.max() < 0.05
+    # Each row goes its own way.
+    alone = RowBound(model._functions(), Y[7:8])
+    mu_alone, *_ = alone.settle(start[0][7:8], start[1][7:8], 20)
+    assert_allclose(mu_alone[0], bound.settle(*start, 20)[0][7], atol=1e-6)
+
+
+def test_amplitude_is_the_best_for_the_functions_as_they_are():
+    # Judged by the dense bound of u = R^-1 v at other amplitudes.
+    kernel, Y, blocks = _problem()
+    batch = BatchLikelihood(kernel, Y)
+    batch.elbo(**blocks)
+    natural, best = batch.natural, np.log(batch.scale)
+    batch.rate = 0.0
+
+    def bound(way):
+        batch.natural = np.exp(way) * natural[0], np.exp(0.5 * way) * natural[1]
+        theta = blocks["theta"].copy()
+        theta[0] += way
+        return batch.elbo(**blocks | {"theta": theta})
+
+    step = 1e-3
+    slope = (bound(best + step) - bound(best - step)) / (2 * step)
+    assert bound(best) > max(bound(best + 0.1), bound(best - 0.1))
+    assert abs(slope) < 1e-4 * abs(bound(0.0))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "expected"),
+    [
+        (sk.ConstantKernel() * sk.RBF([1.0, 2.0]), [1, 0, 0]),
+        (sk.RBF([1.0, 2.0]) * sk.ConstantKernel(), [0, 0, 1]),
+        (Linear([1.0, 2.0]), [1, 1]),
+        (sk.ConstantKernel() * Linear([1.0, 2.0]) + sk.ConstantKernel(), [1, 0, 0, 1]),
+        (sk.RBF(), None),
+        (sk.ConstantKernel(1.0, "fixed") * sk.RBF(), None),
+        (sk.ConstantKernel() * sk.RBF() + sk.RBF(), None),
+    ],
+)
+def test_what_multiplies_the_kernel(kernel, expected):
+    scales = _scales(kernel)
+    if expected is None:
+        assert scales is None
+        return
+    assert_array_equal(scales, np.array(expected, dtype=bool))
+    X = np.random.default_rng(0).normal(size=(4, 2))
+    doubled = kernel.clone_with_theta(kernel.theta + scales * np.log(2.0))
+    assert_allclose(doubled(X), 2.0 * kernel(X))
+
+
+# --- As an estimator ---------------------------------------------------------------
+
+
+@pytest.fixture
+def few_batches(monkeypatch):
+    """A schedule that is over soon, and starts from few rows."""
+    monkeypatch.setattr(_stochastic_fit, "_FIRST_ROWS", 60)
+    monkeypatch.setattr(_stochastic_fit, "_ROWS_PER_POINT", 5)
+    monkeypatch.setattr(_stochastic_fit, "_N_BATCHES", 40)
+
+
+def _data(n=300, seed=0, dtype=float):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-2, 2, size=(n, 1))
+    Y = np.hstack([np.sin(x), np.cos(x), x / 2, np.sin(2 * x)])
+    return (Y + 0.1 * rng.normal(size=Y.shape)).astype(dtype)
+
+
+def _estimator(**parameters):
+    defaults = {"n_components": 2, "n_inducing": 10, "random_state": 0}
+    return BayesianGPLVM(**defaults | parameters)
+
+
+def test_comes_near_the_collapsed_fit(few_batches):
+    X = _data()
+    collapsed = _estimator().fit(X)
+    stochastic = _estimator(batch_size=50).fit(X)
+    # The judge is the same function of the fitted parameters.
+    assert_allclose(stochastic.elbo(), stochastic.elbo_, rtol=1e-9)
+    likelihood = BayesianLikelihood(stochastic.kernel_, X - X.mean(axis=0))
+    assert_allclose(likelihood.elbo(**stochastic._blocks), stochastic.elbo_, rtol=1e-6)
+    assert stochastic.elbo_ > collapsed.elbo_ - 0.02 * abs(collapsed.elbo_)
+    assert stochastic.relevance_[0] > 10 * stochastic.relevance_[1]
+
+
+def test_attributes_and_new_rows(few_batches):
+    X = _data(dtype=np.float32)
+    model = _estimator(batch_size=64).fit(X)
+    assert model.embedding_.shape == model.embedding_std_.shape == (300, 2)
+    assert model.embedding_.dtype == np.float32
+    assert model.n_iter_ == len(model.loss_curve_) == 9
+    mean, std = model.transform(X, return_std=True)
+    off = np.abs(mean[:, 0] - model.embedding_[:, 0]) / std[:, 0]
+    assert np.median(off) < 0.2
+    restored = model.inverse_transform(mean)
+    assert np.mean((restored - X) ** 2) < 0.03
+
+
+def test_memory_mapped_rows_are_neither_copied_nor_changed(few_batches, tmp_path):
+    X = _data()
+    np.save(tmp_path / "x.npy", X)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    model = _estimator(batch_size=50).fit(mapped)
+    assert_array_equal(model.embedding_, _estimator(batch_size=50).fit(X).embedding_)
+    stream = model._likelihood.Y
+    assert isinstance(stream, RowStream)
+    assert np.shares_memory(stream._X, mapped)
+    assert_array_equal(mapped, X)
+
+
+def test_missing_values_are_refused_with_a_way_out():
+    X = _data(50)
+    X[3, 1] = np.nan
+    with pytest.raises(ValueError, match="batch_size=None"):
+        _estimator(batch_size=10).fit(X)
+    with pytest.raises(ValueError, match="batch_size=None"):
+        _estimator().partial_fit(X)
+    with pytest.raises(ValueError, match="partial_fit needs complete rows"):
+        _estimator(max_iter=50, tol=1e3).fit(X).partial_fit(_data(10))
+
+
+def test_passes_that_are_cut_short_are_told(few_batches):
+    with pytest.warns(ConvergenceWarning, match="after 1 of 9 iterations"):
+        model = _estimator(batch_size=60, max_iter=1).fit(_data())
+    assert model.n_iter_ == 1
+
+
+def test_last_iteration_climbs_on(few_batches):
+    X = _data()
+    with pytest.warns(ConvergenceWarning, match="after 8 of 9"):
+        passes = _estimator(batch_size=60, max_iter=8).fit(X)
+    model = _estimator(batch_size=60).fit(X)
+    assert_array_equal(model.loss_curve_[:8], passes.loss_curve_)
+    assert model.elbo_ > passes.elbo_
+    assert_allclose(model.loss_curve_[8], -model.elbo_ / len(X))
+
+
+def test_some_rows_climb_for_all_and_the_others_settle(few_batches, monkeypatch):
+    X = _data()
+    with pytest.warns(ConvergenceWarning, match="after 8 of 9"):
+        passes = _estimator(batch_size=60, max_iter=8).fit(X)
+    # 200 of 300 rows, of two means and two variances.
+    monkeypatch.setattr(_stochastic_fit, "_JOINT_PARAMETERS", 800)
+    model = _estimator(batch_size=60).fit(X)
+    assert model.elbo_ > passes.elbo_
+    assert_allclose(model.loss_curve_[8], -model.elbo_ / len(X))
+    # The other 100 have settled too.
+    settled = model.transform(X)
+    off = np.abs(settled[:, 0] - model.embedding_[:, 0]) / model.embedding_std_[:, 0]
+    assert np.median(off) < 0.2
+
+
+def test_a_climb_that_is_no_good_for_all_rows_is_forgotten(few_batches, monkeypatch):
+    X = _data()
+    with pytest.warns(ConvergenceWarning, match="after 8 of 9"):
+        passes = _estimator(batch_size=60, max_iter=8).fit(X)
+    monkeypatch.setattr(_stochastic_fit, "_JOINT_PARAMETERS", 48)  # 12 rows
+    model = _estimator(batch_size=60).fit(X)
+    assert_allclose(model.elbo_, passes.elbo_, rtol=1e-9)
+
+
+def test_which_rows_climb_together():
+    rng = np.random.RandomState(0)
+    assert _stochastic_fit.joint_rows((20_000, 5), 10, rng) is None
+    some = _stochastic_fit.joint_rows((1_000_000, 50), 5, rng)
+    assert_array_equal(some, np.unique(some))
+    assert len(some) == 40_000
+    # With many features fewer.
+    assert len(_stochastic_fit.joint_rows((1_000_000, 20_000), 5, rng)) == 1000
+
+
+def test_warm_start(few_batches):
+    X = _data()
+    model = _estimator(batch_size=50, warm_start=True).fit(X)
+    before = model.elbo_
+    model.fit(X)
+    assert model.elbo_ > before - 0.01 * abs(before)
+
+
+def test_partial_fit_follows_a_stream():
+    X, new = _data(600), _data(200, seed=1)
+    model = _estimator()
+    for start in range(0, 600, 100):
+        model.partial_fit(X[start : start + 100])
+        if start == 0:
+            first = model.score(new)
+    assert model.embedding_.shape == (100, 2)
+    assert_allclose(model.mean_, X[:100].mean(axis=0))
+    assert model.score(new) > first
+    assert_allclose(model.elbo(), model.elbo_)
+    assert len(model.loss_curve_) == model.n_iter_ == 6
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(new[:, :2])
+
+
+@pytest.mark.parametrize("way", ["fit", "stream", "both"])
+def test_saved_models_go_on(few_batches, tmp_path, way):
+    X, new = _data(), _data(40, seed=1)
+    model = _estimator(batch_size=60)
+    if way != "stream":
+        model.fit(X)
+    if way != "fit":
+        model.partial_fit(X[:100]).partial_fit(X[100:150])
+    gplvm.save(model, tmp_path / "model.gplvm")
+    again = gplvm.load(tmp_path / "model.gplvm")
+    for _ in range(2):
+        assert_array_equal(again.transform(new), model.transform(new))
+        assert_array_equal(again.embedding_, model.embedding_)
+        assert again.elbo() == model.elbo()
+        for one in (model, again):
+            one.partial_fit(new[:20])
+
+
+def test_partial_fit_goes_on_from_a_fit():
+    X = _data()
+    for batch_size in (None, 300):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = _estimator(batch_size=batch_size, max_iter=60).fit(X)
+        before = model.score(X[:50])
+        model.partial_fit(_data(50, seed=1))
+        assert model.score(X[:50]) > before - 0.1
+
+
+def test_of_two_starts_the_higher_one():
+    kernel, Y, blocks = _problem()
+    model = _model(kernel, blocks, Y)
+    mean = np.stack([blocks["embedding"], blocks["embedding"][::-1]], axis=1)
+    std = np.stack([blocks["embedding_std"]] * 2, axis=1)
+    values = [
+        model.posterior().row_bound(mean[:, start], std[:, start] ** 2, Y)[0]
+        for start in (0, 1)
+    ]
+    assert 0 < np.argmax(values, axis=0).sum() < len(Y)
+    best, _ = model.higher(Y, mean, std)
+    reached, *_ = model.posterior().row_bound(best, std[:, 0] ** 2, Y)
+    assert_allclose(reached, np.max(values, axis=0))
