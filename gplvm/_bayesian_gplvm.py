@@ -78,7 +78,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         Rows of a batch. None: every iteration is over all rows. A number: stochastic
         variational inference [3]_, for more rows than that is practical for. They are
         read batch by batch, from a memory-mapped array if they are in one, and have to
-        be complete. Beyond 10,000 rows the bound ends somewhat lower.
+        be complete. Beyond 10,000 rows the bound may end lower.
 
     n_restarts : int, default=1
         Number of starts, of which the one that ends highest is kept. Starts after
@@ -89,7 +89,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         of which there are as many as give 100 batches, and at least 3, and then a
         climb of all parameters together.
 
-    tol : float, default=1e-3
+    tol : float, default=2e-3
         The fit has converged when an iteration raises the bound by less than this many
         nats per row, averaged over five iterations. With `batch_size`, that is the
         fit of the first rows; the number of passes does not depend on it.
@@ -220,7 +220,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         batch_size=None,
         n_restarts=1,
         max_iter=1000,
-        tol=1e-3,
+        tol=2e-3,
         warm_start=False,
         n_jobs=None,
         random_state=None,
