@@ -1,10 +1,15 @@
 """The schedule of stochastic variational inference: passes over rows, and streams.
 
 A fit of some rows with the collapsed bound is the start. From there on the functions
-know these rows, and every other row is placed beside its nearest one. The first pass
+know these rows, and every other row is placed beside a near one. The first pass
 only places rows and averages what they say about q(v); the later ones move the inducing
 inputs and the hyperparameters too, at a pace that falls to nothing. Steps of full
 length from the beginning would let rows settle around functions that are wrong.
+
+Steps that move positions and functions in turn are slow where these depend on each
+other. So the passes are followed by a climb in which all move together, with the
+collapsed bound of all rows, or of as many of them as there is memory for; in the latter
+case the other rows then settle once more.
 """
 
 from dataclasses import dataclass
@@ -14,8 +19,9 @@ import numpy as np
 from gplvm._projection import nearest_rows
 
 # The rows that the start is fitted to: so many if their data have no more entries than
-# that, else fewer, but at least the third number; and for each inducing point. A start
-# from a thousand rows of 5000 x 20 data ended in a worse optimum, a sixth below.
+# that, else fewer, but at least the third number; and for each inducing point. Starts
+# from a thousand rows of 5000 x 20 data ended at 1.55 nats a row at best, and the one
+# from all of them at 1.81, even with the climb at the end.
 _FIRST_ROWS, _FIRST_ENTRIES, _FEWEST_ROWS = 10_000, 2**23, 1000
 _ROWS_PER_POINT = 20
 
