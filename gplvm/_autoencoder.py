@@ -1,5 +1,6 @@
 """The autoencoder with tied weights: PCA learnt by descent on the reconstruction."""
 
+from contextlib import nullcontext
 from copy import deepcopy
 from numbers import Integral, Real
 from typing import ClassVar
@@ -27,6 +28,7 @@ from gplvm._centred import column_means, unit_near
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._moments import running_moments
 from gplvm._optimize import FitMonitor
+from gplvm._parallel import one_blas_thread
 from gplvm._validation import (
     all_or_nothing,
     refuse_infinite,
@@ -44,6 +46,10 @@ def _learns_in_batches(estimator):
         "partial_fit needs activation='identity' or solver='adam', got "
         f"activation={estimator.activation!r} and solver={estimator.solver!r}."
     )
+
+
+# Up to this many, a batch is done before the threads of BLAS have found together.
+_FEW_FEATURES = 512
 
 
 class LinearAutoencoder(
@@ -504,15 +510,17 @@ class LinearAutoencoder(
                     variances,
                     unit,
                 )
-        self._moments.update(X)
         moments = self._moments
-        fitted = linear_optimum(
-            *moments.leading(self.n_components),
-            moments.total,
-            moments.n,
-            self.alpha,
-            moments.unit,
-        )
+        few = X.shape[1] <= _FEW_FEATURES
+        with one_blas_thread() if few else nullcontext():
+            moments.update(X)
+            fitted = linear_optimum(
+                *moments.leading(self.n_components),
+                moments.total,
+                moments.n,
+                self.alpha,
+                moments.unit,
+            )
         fitted.curve = [fitted.loss]
         self._set(fitted, moments.mean, X.dtype)
         return fitted.curve

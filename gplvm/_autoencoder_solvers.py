@@ -200,7 +200,8 @@ class LinearProblem:
         S = self._moments.S
         if previous is not None:
             previous = self._moments.from_data(previous)
-        small = isinstance(S, np.ndarray) and len(S) <= _ONE_THREAD
+        # Products of a sparse matrix have no use for BLAS.
+        small = not isinstance(S, np.ndarray) or len(S) <= _ONE_THREAD
         with one_blas_thread() if small else nullcontext():
             minimum = _descend(
                 lambda V: subspace_autoencoder_loss(V, S, eval_gradient=True),
