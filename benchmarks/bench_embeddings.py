@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 from _report import Table
-from sklearn.datasets import load_digits, make_s_curve
+from sklearn.datasets import load_digits, make_s_curve, make_swiss_roll
 from sklearn.decomposition import PCA, KernelPCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.manifold import TSNE, Isomap, trustworthiness
@@ -39,10 +39,12 @@ def datasets(quick):
     digits = load_digits(n_class=5)
     creatures = make_creatures(500, random_state=0)
     curve, position = make_s_curve(500, noise=0.05, random_state=0)
+    roll, turn = make_swiss_roll(500, noise=0.2, random_state=0)
     data = {
         "digits 0-4 (901 x 64)": (digits.data / 16, digits.target),
         "creatures (500 x 1024)": (creatures.data, creatures.target),
         "S-curve (500 x 3)": (curve, position),
+        "Swiss roll (500 x 3)": (roll, turn),
     }
     if not quick:
         return data
