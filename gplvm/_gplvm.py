@@ -28,7 +28,7 @@ from gplvm._missing import (
 from gplvm._optimize import FitMonitor
 from gplvm._sparse import SparseLikelihood, initial_inducing_points
 from gplvm._starts import candidate_starts, race
-from gplvm._validation import keeps_last_fit, validated
+from gplvm._validation import given_or_fitted, keeps_last_fit, validated
 
 # Bounds of the noise variance relative to the data's: below, float64 cannot factor
 # the covariance of a smooth kernel; above, nothing is left to explain. The linear
@@ -656,7 +656,8 @@ class GPLVM(LatentModel):
         if inducing_points is not None and "inducing_points" not in self._blocks:
             raise ValueError("this model is exact and has no inducing points")
         blocks = [
-            _checked(given[name], fitted, name) for name, fitted in self._blocks.items()
+            given_or_fitted(given[name], fitted, name)
+            for name, fitted in self._blocks.items()
         ]
         return self._likelihood.log_likelihood(*blocks, eval_gradient=eval_gradient)
 
@@ -695,17 +696,6 @@ def _above_copies(Y, bounds):
         stacklevel=4,
     )
     return _COPIES_FLOOR, bounds[1]
-
-
-def _checked(given, fitted, name):
-    if given is None:
-        return fitted
-    given = np.asarray(given, dtype=float)
-    if given.shape != fitted.shape:
-        raise ValueError(f"{name} has shape {given.shape}, expected {fitted.shape}")
-    if not np.all(np.isfinite(given)):
-        raise ValueError(f"{name} holds NaN or infinity")
-    return given
 
 
 def _check_unit(variance):
