@@ -66,7 +66,9 @@ def test_equals_the_dense_definition(name):
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_gradients_equal_differences(name):
-    Y, X, Z = _problem()
+    # Two points are fewer than the linear kernel has functions: from three on the bound
+    # is the likelihood wherever they lie, and the gradient of Z is rounding.
+    Y, X, Z = _problem(m=2)
     kernel = KERNELS[name]
     likelihood = SparseLikelihood(kernel, Y)
     point = {"embedding": X, "inducing_points": Z, "theta": _theta(kernel)}
