@@ -25,6 +25,7 @@ from gplvm.gradients.inducing import (
     whitened_bound,
     whitening,
 )
+from gplvm.kernels._thin import PIECE_ROWS
 from gplvm.kernels.expectations import Expectations
 
 # Jitter of the inducing inputs' covariance, relative to its mean diagonal. Psi2 is
@@ -43,6 +44,14 @@ _GROUPS = 4
 
 # Products of covariances that may wait for the second map, in bytes.
 _KEEP = 64 * 2**20
+
+# Rows of a span at least, and of a chunk whose functions are only summed, tile by tile:
+# many, since each small operation on a chunk may keep threads waiting for the
+# interpreter, and so many that some of a chunk's functions can be kept.
+_SPAN_ROWS, _SUMMED_ROWS, _SUMMED = 512, (256, 2048), _KEEP // 32
+
+# Rows whose divergence is computed at a time, in a few arrays of that size.
+_DIVERGENCE_ROWS = 2**12
 
 # The spans' sums together have at most about this many entries.
 _SUMS = 2**24
@@ -127,18 +136,20 @@ class BayesianLikelihood(SparseLikelihood):
             R = whitening(Kuu, JITTER)
             position = embedding, embedding_std
             add_up, kept = self._adder(expectations, *position, self._factor, memory)
-            *statistics, divergence = sum_parts(map_spans(add_up, spans))
+            psi0, P, *totals = sum_parts(map_spans(add_up, spans))
+            statistics = psi0, P, self._psi2(expectations, totals)
             value, gradient = self._bound_on(
                 map_spans, expectations.pairs, R, *statistics, noise_variance
             )
-            value -= divergence
             if not eval_gradient:
-                return value
+                return value - _subtract_divergence(*position)
             dtheta_Kuu, dZ_Kuu = pull_Kuu(gradient["Kuu"])
             dmu, dstd = np.empty(embedding.shape), np.empty(embedding.shape)
             pull = self._puller(expectations, *position, gradient, kept, dmu, dstd)
             sums = sum_parts(map_spans(pull, spans))
-        dtheta, dZ = expectations.finish(sums, self._shared(gradient["Psi2"]))
+        value -= _subtract_divergence(*position, dmu, dstd)
+        shared = self._shared(gradient["Psi2"])
+        dtheta, dZ = expectations.finish(sums, shared, totals)
         return value, {
             "embedding": dmu,
             "embedding_std": dstd,
@@ -157,8 +168,8 @@ class BayesianLikelihood(SparseLikelihood):
         add_up, _ = self._adder(expectations, embedding, embedding_std, data, None)
         spans = self._spans(expectations, data)
         with block_map(len(spans), self._n_threads) as map_spans:
-            _, P, Psi2, _ = sum_parts(map_spans(add_up, spans))
-        parts = []
+            _, P, *totals = sum_parts(map_spans(add_up, spans))
+        Psi2, parts = self._psi2(expectations, totals), []
         for group in range(len(self._groups)):
             features = np.flatnonzero(self._group_of_feature == group)
             weights, root = inducing_posterior(
@@ -197,40 +208,46 @@ class BayesianLikelihood(SparseLikelihood):
         return self.__dict__ | {"_memories": []}
 
     def _spans(self, expectations, Y):
-        """Slices of rows, about equal, of which each gives one set of sums."""
-        n_pairs, n_inducing = expectations.n_pairs, len(expectations.pairs.full)
-        n_sums = n_pairs * len(self._groups) + n_inducing * Y.shape[1]
-        n_chunks = -(-len(Y) // chunk_rows(n_pairs))
-        n_spans = min(n_chunks, _MAX_SPANS, max(1, _SUMS // n_sums))
-        ends = np.arange(n_spans + 1) * len(Y) // n_spans
+        """Slices of rows, whole pieces, of which each gives one set of sums."""
+        n_pairs, (n_inducing, q) = expectations.n_pairs, expectations.shape
+        n_sums = n_pairs * max(len(self._groups), 2 * q + 1) + n_inducing * Y.shape[1]
+        n_pieces = -(-len(Y) // PIECE_ROWS)
+        size = min(_SPAN_ROWS, self._chunk_rows(expectations))
+        n_spans = min(n_pieces, -(-len(Y) // size), _MAX_SPANS, max(1, _SUMS // n_sums))
+        ends = np.arange(n_spans + 1) * n_pieces // n_spans * PIECE_ROWS
+        ends[-1] = len(Y)
         return [slice(*pair) for pair in pairwise(ends.tolist())]
+
+    def _chunk_rows(self, expectations):
+        n_pairs = expectations.n_pairs
+        if expectations.affine is None:
+            return int(np.clip(_SUMMED // n_pairs, *_SUMMED_ROWS))
+        return chunk_rows(n_pairs)
 
     def _adder(self, expectations, mu, std, Y, memory):
         """A function of a span that returns its sums, and a dictionary.
 
-        They are psi0 (G,), Psi1'Y (M, r), Psi2 (G, P) and the divergence from the
-        prior; the dictionary is filled with the statistics of the rows of `memory`.
+        The sums are psi0 (G,), Psi1'Y (M, r) and those that `_psi2` takes; the
+        dictionary is filled with the statistics of the rows of `memory`.
         """
-        n_inducing, n_pairs = len(expectations.pairs.full), expectations.n_pairs
-        n_groups, n_kept = len(self._groups), 0 if memory is None else len(memory)
-        of_chunk, kept = _of_chunk(expectations, mu, std), {}
+        n_kept, kept = 0 if memory is None else len(memory), {}
+        size = self._chunk_rows(expectations)
 
         def add_up(span):
-            psi0, P = np.zeros(n_groups), np.zeros((n_inducing, Y.shape[1]))
-            Psi2, divergence, scratch = np.zeros((n_groups, n_pairs)), 0.0, None
-            for chunk in _chunks(span, n_pairs):
+            sums = None
+            for chunk in _chunks(span, size):
                 keep = chunk.stop <= n_kept
-                if not keep and scratch is None:
-                    scratch = np.empty((chunk_rows(n_pairs), n_pairs))
-                out = memory[chunk] if keep else scratch[: chunk.stop - chunk.start]
-                rows, prior = of_chunk(chunk, out)
-                divergence += prior[0].sum()
-                psi0 += self._sum_psi0(chunk, rows)
-                P += rows.psi1.T @ Y[chunk]
-                Psi2 += self._sum_psi2(chunk, rows)
+                out = memory[chunk] if keep else None
+                rows = expectations.rows(mu[chunk], std[chunk] ** 2, out)
+                part = [
+                    self._sum_psi0(chunk, rows),
+                    rows.psi1.T @ Y[chunk],
+                    *self._sum_psi2(chunk, rows),
+                ]
+                sums = part if sums is None else list(map(iadd, sums, part))
                 if keep:
-                    kept[chunk.start] = rows, prior
-            return psi0, P, Psi2, divergence
+                    kept[chunk.start] = rows
+            return sums
 
         return add_up, kept
 
@@ -275,29 +292,26 @@ class BayesianLikelihood(SparseLikelihood):
         }
 
     def _puller(self, expectations, mu, std, gradient, kept, dmu, dstd):
-        """A function of a span that fills its rows' gradients and returns sums."""
-        n_pairs, dP = expectations.n_pairs, gradient["P"].T.copy()
+        """A function of a span that returns sums and fills its rows' gradients.
+
+        In `dstd` that of the variances.
+        """
+        size, dP = self._chunk_rows(expectations), gradient["P"].T.copy()
         shared = self._shared(gradient["Psi2"])
         weighed = None if shared is None else expectations.weighed(shared)
-        of_chunk = _of_chunk(expectations, mu, std)
 
         def pull(span):
-            total, scratch = None, None
-            for chunk in _chunks(span, n_pairs):
-                if chunk.start in kept:
-                    rows, prior = kept[chunk.start]
-                else:
-                    if scratch is None:
-                        scratch = np.empty((chunk_rows(n_pairs), n_pairs))
-                    rows, prior = of_chunk(chunk, scratch[: chunk.stop - chunk.start])
-                dmu_rows, dS_rows, sums = rows.pull(
+            total = None
+            for chunk in _chunks(span, size):
+                rows = kept.get(chunk.start)
+                if rows is None:
+                    rows = expectations.rows(mu[chunk], std[chunk] ** 2)
+                dmu[chunk], dstd[chunk], sums = rows.pull(
                     self._of_rows(chunk, gradient["psi0"]),
                     self._factor[chunk] @ dP,
                     self._of_products(chunk, gradient["Psi2"]),
                     weighed,
                 )
-                np.subtract(dmu_rows, prior[1], out=dmu[chunk])
-                np.multiply(dS_rows - prior[2], 2.0 * std[chunk], out=dstd[chunk])
                 total = sums if total is None else list(map(iadd, total, sums))
             return total
 
@@ -307,10 +321,13 @@ class BayesianLikelihood(SparseLikelihood):
     # all features.
 
     def _sum_psi0(self, chunk, rows):
-        return rows.psi0.sum()
+        return np.full(1, rows.psi0.sum())
 
     def _sum_psi2(self, chunk, rows):
-        return rows.psi2_total()
+        return rows.totals()
+
+    def _psi2(self, expectations, totals):
+        return expectations.psi2_total(totals)[np.newaxis]
 
     def _of_rows(self, chunk, gradient):
         return np.full(chunk.stop - chunk.start, gradient[0])
@@ -356,11 +373,17 @@ class BayesianPatternLikelihood(BayesianLikelihood):
     def _bound_on(self, map_groups, *arguments):
         return self._bound(*arguments, map_groups)
 
+    def _chunk_rows(self, expectations):
+        return chunk_rows(expectations.n_pairs)
+
     def _sum_psi0(self, chunk, rows):
         return self._mask[chunk].T @ rows.psi0
 
     def _sum_psi2(self, chunk, rows):
-        return self._mask[chunk].T @ rows.psi2
+        return [self._mask[chunk].T @ rows.psi2]
+
+    def _psi2(self, expectations, totals):
+        return totals[0]
 
     def _of_rows(self, chunk, gradient):
         return self._mask[chunk] @ gradient
@@ -371,17 +394,23 @@ class BayesianPatternLikelihood(BayesianLikelihood):
         return None
 
 
-def _of_chunk(expectations, mu, std):
-    """A function of a chunk: its rows' statistics, and what leads them to the prior."""
+def _subtract_divergence(mu, std, dmu=None, dstd=None):
+    """The divergence of q(X) from the prior, in all.
 
-    def of_chunk(chunk, out):
-        S = std[chunk] ** 2
-        rows = expectations.rows(mu[chunk], S, out)
-        return rows, standard_normal_divergence(mu[chunk], S)
+    From `dmu` its gradient is subtracted, and in `dstd` (n, q) what is the gradient of
+    the variances S becomes that of their square roots: dS / dstd = 2 std.
+    """
+    total = 0.0
+    for rows in row_blocks(len(mu), _DIVERGENCE_ROWS):
+        divergence, of_mu, of_S = standard_normal_divergence(mu[rows], std[rows] ** 2)
+        total += divergence.sum()
+        if dmu is not None:
+            dmu[rows] -= of_mu
+            dstd[rows] -= of_S
+            dstd[rows] *= 2.0 * std[rows]
+    return total
 
-    return of_chunk
 
-
-def _chunks(span, n_pairs):
-    for rows in row_blocks(span.stop - span.start, chunk_rows(n_pairs)):
+def _chunks(span, size):
+    for rows in row_blocks(span.stop - span.start, size):
         yield slice(span.start + rows.start, span.start + rows.stop)

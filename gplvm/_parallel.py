@@ -5,7 +5,8 @@ the cores; for the thin matrices of a block that beats BLAS's own threads.
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock
@@ -123,15 +124,35 @@ def block_map(n_blocks, threads=None):
         if workers <= 1:
             yield lambda function, blocks: [function(block) for block in blocks]
             return
-        yield lambda function, blocks: list(_pool(workers).map(function, blocks))
+        yield lambda function, blocks: _share(function, blocks, workers)
+
+
+def _share(function, blocks, workers):
+    """``[function(block) for block in blocks]``, by this thread and others."""
+    # Each takes the next block as soon as it is free; the others have to wake up first.
+    results, numbers = [None] * len(blocks), iter(range(len(blocks)))
+
+    def work():
+        for i in numbers:
+            results[i] = function(blocks[i])
+
+    others = [_pool(workers - 1).submit(work) for _ in range(workers - 1)]
+    try:
+        work()
+    except BaseException:
+        deque(numbers, maxlen=0)  # nobody begins another block
+        raise
+    finally:
+        others = [other for other in others if not other.cancel()]
+        wait(others)
+    for other in others:
+        other.result()
+    return results
 
 
 @cache
 def _pool(workers):
-    """Threads that wait for blocks: to start them takes as long as some blocks.
-
-    A block must not map blocks itself: all threads might wait for each other.
-    """
+    """Threads that wait for blocks: to start them takes as long as some blocks."""
     return ThreadPoolExecutor(workers, thread_name_prefix="gplvm")
 
 
@@ -149,4 +170,4 @@ def map_blocks(function, blocks):
     if workers <= 1:
         return [function(block) for block in blocks]
     with one_blas_thread():
-        return list(_pool(workers).map(function, blocks))
+        return _share(function, blocks, workers)

@@ -185,6 +185,7 @@ def test_chunks_threads_and_memory_change_nothing(name, missing, monkeypatch):
     cls = BayesianPatternLikelihood if missing else BayesianLikelihood
     whole = cls(kernel, Y).elbo(**point, theta=theta, eval_gradient=True)
     monkeypatch.setattr(_bayesian_posterior, "CHUNK_ROWS", 16)
+    monkeypatch.setattr(_bayesian, "_SUMMED_ROWS", (16, 16))
     several = cls(kernel, Y, n_threads=3)
     first = several.elbo(**point, theta=theta, eval_gradient=True)
     again = several.elbo(**point, theta=theta, eval_gradient=True)
@@ -235,7 +236,7 @@ def test_memory_does_not_grow_with_rows(monkeypatch):
         tracemalloc.stop()
         return peak - 2 * point["embedding"].nbytes  # the gradients
 
-    few, many = beyond_parameters(4_000), beyond_parameters(16_000)
+    few, many = beyond_parameters(40_000), beyond_parameters(160_000)
     assert many < few + 2**18
 
 

@@ -183,8 +183,9 @@ def whitened_bound(psi0, P, Psi2, y_squared, noise_variance, *, n_samples, n_fea
     identity = np.eye(len(Psi2))
     B = Psi2 / noise_variance + identity
     L = _linalg.cholesky(B)
-    B_inv = _linalg.inverse(L)
-    c = _linalg.solve(L, P) / noise_variance
+    root = _linalg.inverse_factor(L)
+    B_inv = root.T @ root
+    c = root.T @ (root @ P) / noise_variance
     misfit = y_squared - np.vdot(P, c) + n_features * (psi0 - np.trace(Psi2))
     value = -0.5 * (
         n_samples * n_features * (LOG_2_PI + np.log(noise_variance))

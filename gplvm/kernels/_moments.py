@@ -1,15 +1,21 @@
 """Expectations of Gaussian functions over Gaussian positions, with their calculus.
 
 A row's position is x_n ~ N(mu_n, diag S_n). What is prepared once for all rows
-(`__init__`), what is computed for a chunk of rows (`rows`), what leads back to these
-rows (`pull`) and what is done once with the sums over all of them (`finish`) stand
-apart, so that a chunk costs its exponentials and three matrix products and little else.
+(`__init__`), what is computed for a chunk of rows (`row_factors`, `values`, `totals`),
+what leads back to these rows (`moments`, `pull_rows`) and what is done once with the
+sums over all of them (`finish`) stand apart, so that a chunk costs its exponentials and
+three matrix products and little else.
 """
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy import sparse
+
+from gplvm.kernels._thin import PIECE_ROWS, SMALL, multiply_columns, multiply_rows
+
+# A chunk's functions are made and used in tiles of about so many, which stay in cache.
+_TILE = 2**17 + 2**15
 
 
 @lru_cache(maxsize=2)
@@ -34,14 +40,18 @@ class Pairs:
         self.full[self.first, self.second] = numbers
         self.full[self.second, self.first] = numbers
         ones, shape = np.ones(len(numbers)), (m, len(numbers))
+        self._lower = self.first * m + self.second
+        self._weights = np.where(self.first == self.second, 1.0, 2.0)
         self._is_first = sparse.csr_array((ones, (self.first, numbers)), shape)
         self._is_second = sparse.csr_array((ones, (self.second, numbers)), shape)
 
     def pack(self, G):
         """The gradient (P,) of packed entries from that of a whole symmetric matrix."""
-        packed = G[self.first, self.second] + G[self.second, self.first]
-        packed[self.first == self.second] *= 0.5
-        return packed
+        return self.lower(G) * self._weights
+
+    def lower(self, G):
+        """The entries (P,) of a matrix (M, M)."""
+        return _take(G.ravel(), self._lower)
 
     def unpack(self, packed):
         """The symmetric matrix (M, M) of packed entries."""
@@ -51,25 +61,96 @@ class Pairs:
         """Entries (n, P) of n matrices v v' for v of (n, M), as `pack` weighs them."""
         first, second = self.of(vectors)
         products = first * second
-        products[:, self.first != self.second] *= 2.0
+        products *= self._weights
         return products
 
     def of(self, column):
         """``column[..., i]`` and ``column[..., j]`` of all pairs."""
-        return np.take(column, self.first, -1), np.take(column, self.second, -1)
+        return _take(column, self.first), _take(column, self.second)
 
     def mirror(self, G):
         """(..., P) -> (..., M, M): to both triangles, and twice to the diagonal.
 
         It is the adjoint of ``X -> X_ij + X_ji`` packed.
         """
-        full = np.take(G, self.full, -1)
+        full = _take(G, self.full)
         np.einsum("...mm->...m", full)[...] *= 2.0
         return full
 
     def scatter(self, of_first, of_second):
         """Sums (M, q) of what belongs to the pairs' members, (P, q) each."""
         return self._is_first @ of_first + self._is_second @ of_second
+
+
+def _take(array, indices):
+    # The indices are ours: with "clip" numpy does not check them first.
+    return np.take(array, indices, -1, mode="clip")
+
+
+# With p the precisions, d = 1 + p S and w = p / (2 d),
+# log F_np = h_p - sum_q (log d_nq) / 2 - sum_q w_nq (mu_nq - t_pq)^2,
+# the square expanded into one product [-w, -w mu, 1, k] [t^2, -2 t, h, 1]'.
+# Both factors are held by columns, (q, n): numpy is fast along the longer axis. The
+# left ones of several functions are made together: small operations cost their calls.
+
+
+def row_factors(precisions, mu, S):
+    """Left factors (G, 2 q + 2, n) of G Gaussian functions' logarithms.
+
+    Parameters
+    ----------
+    precisions : ndarray of shape (G, q)
+        p, of the functions.
+
+    mu, S : ndarray of shape (q, n)
+        Means and variances of the positions.
+    """
+    q, n = mu.shape
+    left = np.empty((len(precisions), 2 * q + 2, n))
+    minus_w, minus_w_mu, k = left[:, :q], left[:, q : 2 * q], left[:, -1]
+    p = precisions[:, :, None]
+    d = p * S
+    d += 1.0
+    np.divide(-0.5 * p, d, out=minus_w)
+    np.multiply(minus_w, mu, out=minus_w_mu)
+    np.einsum("gqn,qn->gn", minus_w_mu, mu, out=k)
+    k -= 0.5 * np.log(d, out=d).sum(axis=1)
+    left[:, -2] = 1.0
+    return left
+
+
+def pull_rows(mu, left, moments):
+    """dmu, dS (q, n), and for each function sums (G, q + 1) that `finish` takes.
+
+    Parameters
+    ----------
+    mu : ndarray of shape (q, n)
+        Means of the positions.
+
+    left : ndarray of shape (G, 2 * q + 2, n)
+        From `row_factors`.
+
+    moments : ndarray of shape (G, 2 * q + 1, n)
+        Of each function; they are overwritten.
+    """
+    # With g0, g1, g2 = sum_p G_np F_np (1, -2 t_p, t_p^2):
+    # dL/dmu = -w (g1 + 2 mu g0), dL/dw = -(mu^2 g0 + mu g1 + g2), dw/dS = -2 w^2
+    # and dlog(d)/2 = w dS: dL/dS = -w (g0 - 2 w (mu (mu g0 + g1) + g2)).
+    q = len(mu)
+    g2, g1, g0, minus_w = moments[:, :q], moments[:, q:-1], moments[:, -1:], left[:, :q]
+    dmu = mu * g0
+    g1 += dmu
+    dmu += g1
+    dmu *= minus_w
+    dS = g1  # in its memory
+    dS *= mu
+    dS += g2
+    dS *= minus_w
+    dS *= 2.0
+    dS += g0
+    dS *= minus_w
+    sums = np.concatenate([dS.sum(axis=-1), g0.sum(axis=-1)], axis=1)
+    return dmu.sum(axis=0), dS.sum(axis=0), sums
 
 
 class GaussianMeans:
@@ -87,93 +168,101 @@ class GaussianMeans:
         h, the logarithm of the peak.
     """
 
-    # With d = 1 + p S and w = p / (2 d):
-    # log F_np = h_p - sum_q (log d_nq) / 2 - sum_q w_nq (mu_nq - t_pq)^2,
-    # the square expanded into one product [-w, -w mu, k, 1] [t^2, -2 t, 1, h]'.
-    # Both factors are held by columns, (q, n): numpy is fast along the longer axis.
-
     def __init__(self, precision, centres, heights):
-        self.precision, self._minus_half = precision[:, None], -0.5 * precision[:, None]
+        self.precision = precision
         n, q = centres.shape
         self._right = right = np.ones((2 * q + 2, n))
         np.square(centres.T, out=right[:q])
         np.multiply(centres.T, -2.0, out=right[q : 2 * q])
-        right[-1] = heights
+        right[-2] = heights
+
+    @cached_property
+    def plain(self):
+        """What `moments` takes for functions that are weighed already."""
+        return self.weighed(1.0)
 
     def weighed(self, G):
-        """What `pull` needs of G = dL/dF (P,), if it is the same for all rows."""
-        return self._right[:-2] * G, G
+        """What `moments` takes for G = dL/dF (P,) that is the same for all rows."""
+        weights = np.empty((self._right.shape[1], len(self._right) - 1))
+        weights[:, -1] = G
+        np.multiply(self._right[:-2].T, weights[:, -1:], out=weights[:, :-1])
+        return weights
 
-    def rows(self, mu, S, out=None):
-        """F (n, P) of mu and S (q, n), and what else `pull` needs.
+    def values(self, left, out=None):
+        """F (n, P) of rows with these factors, in the memory of `out` if given."""
+        shape = left.shape[1], self._right.shape[1]
+        F = np.empty(shape) if out is None else out
+        for tile in self._tiles(left):
+            self._fill(left, tile, F[tile])
+        return F
 
-        F is in the memory of `out` if that is given.
+    def totals(self, left, out=None):
+        """sum_n F_np [-w_n, -w_n mu_n, 1], (2 q + 1, P), and F in `out` if given.
+
+        The last row is F summed over the rows; `finish` needs the others too.
         """
-        q, n = mu.shape
-        d = S * self.precision
-        d += 1.0
-        left = np.empty((2 * q + 2, n))
-        minus_w, minus_w_mu, k = left[:q], left[q : 2 * q], left[2 * q]
-        np.divide(self._minus_half, d, out=minus_w)
-        np.multiply(minus_w, mu, out=minus_w_mu)
-        np.einsum("qn,qn->n", minus_w_mu, mu, out=k)
-        k -= 0.5 * np.log(d, out=d).sum(axis=0)
-        left[-1] = 1.0
-        F = np.matmul(left.T, self._right, out=out)
-        np.exp(F, out=F)
-        return F, (mu, left, np.ones(n) @ F)
+        # Each tile is summed while it is in cache.
+        sums = np.zeros((len(left) - 1, self._right.shape[1]))
+        for rows, columns in self._tiles(left):
+            F = self._fill(
+                left, (rows, columns), None if out is None else out[rows, columns]
+            )
+            sums[:, columns] += multiply_columns(left[:-1, rows], F)
+        return sums
 
-    def pull(self, F, saved, G=None, weighed=None, sums=True):
-        """dmu, dS (q, n) and the sums that `finish` takes, if wanted.
+    def sums(self, left, F):
+        """`totals` of functions F (n, P) that are there already."""
+        return left[:-1] @ F
 
-        From G = dL/dF (n, P), or from `weighed` of it, where it is shared by all rows.
+    def moments(self, left, weighed, F=None):
+        """sum_p G_np F_np [t_p^2, -2 t_p, 1], (n, 2 q + 1), for `weighed` of G.
+
+        Without F (n, P) it is made anew, tile by tile.
         """
-        # With g0, g1, g2 = sum_p G_np F_np (1, -2 t_p, t_p^2):
-        # dL/dmu = -w (g1 + 2 mu g0), dL/dw = -(mu^2 g0 + mu g1 + g2), dw/dS = -2 w^2
-        # and dlog(d)/2 = w dS: dL/dS = -w (g0 - 2 w (mu (mu g0 + g1) + g2)).
-        # For the centres the sums over rows of G F (-w, -w mu, 1) suffice.
-        mu, left, total = saved
-        q, n = mu.shape
-        if weighed is None:
-            F = F * G
-            weighed, total = (self._right[:-2], np.ones(F.shape[1])), np.ones(n) @ F
-        moments, g0 = (F @ weighed[0].T).T.copy(), F @ weighed[1]
-        g2, g1, minus_w = moments[:q], moments[q:], left[:q]
-        dmu = mu * g0
-        g1 += dmu
-        dmu += g1
-        dmu *= minus_w
-        dS = g1  # in its memory
-        dS *= mu
-        dS += g2
-        dS *= minus_w
-        dS *= 2.0
-        dS += g0
-        dS *= minus_w
-        if not sums:
-            return dmu, dS, None
-        return dmu, dS, [F.T @ left[:-2].T, total, dS.sum(axis=1), g0.sum()]
+        moments = np.zeros((left.shape[1], weighed.shape[1]))
+        tiles = self._tiles(left, None if F is None else F.size)
+        for rows, columns in tiles:
+            part = self._fill(left, (rows, columns)) if F is None else F[rows, columns]
+            some = np.empty((len(part), weighed.shape[1]))
+            moments[rows] += multiply_rows(part, weighed[columns], some)
+        return moments
 
-    def finish(self, sums, G=None):
+    def finish(self, totals, of_rows, G=None):
         """dp (q,), and dcentres and dheights in one array (q + 1, P), from the sums.
 
-        G is given if it was the same for all rows: the sums do not hold it yet.
+        From `totals` of G F, or of F with a G (P,) that was the same for all rows.
         """
+        # dL/dt = 2 sum_n G F w (mu - t), and for the heights sum_n G F.
         # dw/dp = 2 w^2 / p^2 and dlog(d)/2 = (S w / p) dp, so with d = 1 + p S
         # p^2 dL/dp = -sum_n (dL/dS + p g0 / 2). What cancels here for a small p is
         # small beside g0 in p dL/dp, which is what theta sees.
-        columns, total, dS, g0 = sums
-        p, q = self.precision[:, 0], len(dS)
-        slopes = np.empty((q + 1, len(total)))
-        dcentres, columns = slopes[:-1], columns.T.copy()
-        np.multiply(self._right[q : 2 * q], columns[:q], out=dcentres)
-        columns *= 2.0
-        dcentres += columns[q:]
+        p, q = self.precision, len(self.precision)
+        slopes = np.empty((q + 1, totals.shape[1]))
+        dcentres = slopes[:-1]
+        np.multiply(self._right[q : 2 * q], totals[:q], out=dcentres)
+        dcentres += 2.0 * totals[q : 2 * q]
         dcentres *= -1.0
-        slopes[-1] = total
+        slopes[-1] = totals[-1]
         if G is not None:
             slopes *= G
-        return -(dS / p + 0.5 * g0) / p, slopes
+        return -(of_rows[:-1] / p + 0.5 * of_rows[-1]) / p, slopes
+
+    def _tiles(self, left, entries=None):
+        """Slices of rows and of centres, of about so many functions."""
+        n, (size, n_centres) = left.shape[1], self._right.shape
+        width = min(n_centres, max(1, SMALL // (PIECE_ROWS * size)))
+        height = max(1, (entries or _TILE) // width // PIECE_ROWS) * PIECE_ROWS
+        for first in range(0, n_centres, width):
+            columns = slice(first, first + width)
+            for start in range(0, n, height):
+                yield slice(start, start + height), columns
+
+    def _fill(self, left, tile, out=None):
+        rows, columns = tile
+        A, B = left[:, rows].T, self._right[:, columns]
+        if out is None:
+            out = np.empty((len(A), B.shape[1]))
+        return np.exp(multiply_rows(A, B, out), out=out)
 
 
 class GaussianSquares:
@@ -205,39 +294,28 @@ class GaussianSquares:
         squares = np.diagonal(gram)
         heights = 2.0 * gram - squares - squares[:, None]
         heights += 2.0 * np.log(scale)
-        first, second = pairs.of(half.T)
+        first, second = pairs.of(half.T.copy())
         first += second
-        self.gaussian = GaussianMeans(
-            2.0 * precision, first.T, heights[pairs.first, pairs.second]
-        )
+        self.gaussian = GaussianMeans(2.0 * precision, first.T, pairs.lower(heights))
 
-    def weighed(self, G):
-        """What `pull` needs of G = dL/dpsi2 (P,), if it is the same for all rows."""
-        return self.gaussian.weighed(G)
+    def gather(self, F):
+        """The packed entries, from the last axis of the functions."""
+        return F
 
-    def rows(self, mu, S, out=None):
-        """psi2 (n, P), in the memory of `out` if given, and what `pull` needs."""
-        F, saved = self.gaussian.rows(mu, S, out)
-        return F, (F, saved)
+    def spread(self, G):
+        """The functions' gradient, from that of the packed entries."""
+        return G
 
-    def pull(self, saved, *gradients):
-        """That of `GaussianMeans`."""
-        return self.gaussian.pull(*saved, *gradients)
-
-    def total(self, saved):
-        """psi2 summed over the rows."""
-        return saved[1][-1]
-
-    def finish(self, sums, G=None):
+    def finish(self, totals, of_rows, G=None):
         """dr (q,), dZ (m, q) and dL/dlog of the scale."""
         # The heights' part: sum_p h_p u_p (e_i - e_j), u = z - z', is a Laplacian's.
-        dp, slopes = self.gaussian.finish(sums, G)
+        dp, slopes = self.gaussian.finish(totals, of_rows, G)
         full = self._pairs.mirror(slopes)
-        of_points = full.sum(axis=-1).T  # (m, q + 1)
+        of_points = (full @ np.ones(len(self._Z))).T  # (m, q + 1)
         pull = of_points[:, -1:] * self._Z - full[-1] @ self._Z
         dZ = 0.5 * (of_points[:, :-1] - self._precision * pull)
         dr = 2.0 * dp - 0.25 * np.einsum("mq,mq->q", self._Z, pull)
-        return dr, dZ, 2.0 * sums[3]
+        return dr, dZ, 2.0 * of_rows[-1]
 
 
 class GaussianProducts:
@@ -276,31 +354,21 @@ class GaussianProducts:
             np.log(scales[0]) + np.log(scales[1]) - self._u**2 @ (0.5 * a * b / p),
         )
 
-    def weighed(self, G):
-        """What `pull` needs of G = dL/dpsi2 (P,), if it is the same for all rows."""
-        return self.gaussian.weighed(self._unpacked(G))
+    def gather(self, F):
+        """The packed entries, from the last axis of the functions."""
+        m, i, j = len(self._pairs.full), self._pairs.first, self._pairs.second
+        return _take(F, i * m + j) + _take(F, j * m + i)
 
-    def rows(self, mu, S):
-        """psi2 (n, P), and what `pull` needs."""
-        F, saved = self.gaussian.rows(mu, S)
-        return self._both_orders(F), (F, saved)
+    def spread(self, G):
+        """The functions' gradient, from that of the packed entries."""
+        return self._pairs.mirror(G).reshape(*G.shape[:-1], -1)
 
-    def pull(self, saved, G, weighed=None, sums=True):
-        """That of `GaussianMeans`, from a packed gradient."""
-        if weighed is None:
-            G = self._unpacked(G)
-        return self.gaussian.pull(*saved, G, weighed, sums)
-
-    def total(self, saved):
-        """psi2 summed over the rows."""
-        return self._both_orders(saved[1][-1])
-
-    def finish(self, sums, G=None):
+    def finish(self, totals, of_rows, G=None):
         """da, db (q,), dZ (m, q) and dL/dlog of either scale."""
         # dt/da = (b / p^2) u, dt/db = -(a / p^2) u; for the height -(a b / p) u^2 / 2:
         # d(a b / p)/da = (b / p)^2, and in z and z' -+ (a b / p) u.
-        G = None if G is None else self._unpacked(G)
-        dp, slopes = self.gaussian.finish(sums, G)
+        G = None if G is None else self.spread(G)
+        dp, slopes = self.gaussian.finish(totals, of_rows, G)
         dt, dh = slopes[:-1].T, slopes[-1]
         a, b, u = self._a, self._b, self._u
         p = a + b
@@ -312,11 +380,4 @@ class GaussianProducts:
         m, q = len(self._pairs.full), u.shape[1]
         dZ = ((a / p) * dt - of_height).reshape(m, m, q).sum(axis=1)
         dZ += ((b / p) * dt + of_height).reshape(m, m, q).sum(axis=0)
-        return da, db, dZ, sums[3]
-
-    def _both_orders(self, F):
-        m, i, j = len(self._pairs.full), self._pairs.first, self._pairs.second
-        return np.take(F, i * m + j, -1) + np.take(F, j * m + i, -1)
-
-    def _unpacked(self, G):
-        return self._pairs.mirror(G).reshape(*G.shape[:-1], -1)
+        return da, db, dZ, of_rows[-1]

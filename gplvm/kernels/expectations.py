@@ -29,6 +29,8 @@ from gplvm.kernels._moments import (
     GaussianProducts,
     GaussianSquares,
     pairs_of,
+    pull_rows,
+    row_factors,
 )
 from gplvm.kernels.covariance import check_kernel
 
@@ -140,7 +142,8 @@ def evaluate_expectations(kernel, mu, S, Z):
     def pullback(dpsi0, dpsi1, dpsi2):
         weighed = expectations.weighed(dpsi2) if dpsi2.ndim == 1 else None
         dmu, dS, sums = rows.pull(dpsi0, dpsi1, dpsi2, weighed)
-        dtheta, dZ = expectations.finish(sums, None if weighed is None else dpsi2)
+        shared = () if weighed is None else (dpsi2, rows.totals())
+        dtheta, dZ = expectations.finish(sums, *shared)
         return dtheta, dmu, dS, dZ
 
     return rows.psi0, rows.psi1, rows.psi2, pullback
@@ -179,27 +182,43 @@ class Expectations:
             )
             for i, j in self.couples
         ]
+        functions = self.means + [products.gaussian for products in self.products]
+        self.precisions = np.array([f.precision for f in functions]).reshape(
+            len(functions), Z.shape[1]
+        )
         self.affine, self.crosses = None, []
         if self.form.has_affine:
             self.affine = Affine(Z, self.form.bias, self.form.variances, pairs)
             self.crosses = [Cross(Z, r, self.affine, pairs) for _, r in gaussians]
 
-        self.n_pairs = len(pairs.first)
+        self.shape, self.n_pairs = Z.shape, len(pairs.first)
         # (n, P) arrays, about, that the statistics of n rows hold for their pullback.
-        self.n_arrays = 1 + len(self.products) + len(self.crosses)
+        self.n_arrays = 1 + len(self.crosses)
 
     def rows(self, mu, S, out=None):
-        """The statistics of a chunk of rows; `out` (n, P) is memory they may use."""
+        """The statistics of a chunk of rows; `out` (n, P) is memory they may keep."""
         return _Rows(self, mu, S, out)
 
     def weighed(self, dpsi2):
         """What `_Rows.pull` needs of a dpsi2 (P,) that all the rows share."""
-        return [products.weighed(dpsi2) for products in self.products]
+        return [
+            products.gaussian.weighed(products.spread(dpsi2))
+            for products in self.products
+        ]
 
-    def finish(self, sums, dpsi2=None):
+    def psi2_total(self, totals):
+        """psi2 summed over all rows (P,), from the sums of `_Rows.totals`."""
+        parts = [
+            products.gather(total[-1])
+            for products, total in zip(self.products, totals, strict=False)
+        ]
+        parts += totals[len(parts) :]
+        return sum(parts[1:], parts[0])
+
+    def finish(self, sums, dpsi2=None, totals=None):
         """dL/dtheta and dL/dZ from the sums of `_Rows.pull` over all the rows.
 
-        `dpsi2` (P,) is that of all rows if they had the same, as far as they had.
+        If all of these had the same `dpsi2` (P,), with the sums of `_Rows.totals`.
         """
         form, position = self.form, 1
         dscales, dprecisions = np.zeros(len(self.means)), [0.0] * len(self.means)
@@ -210,20 +229,26 @@ class Expectations:
             position += n
             return sums[position - n : position]
 
+        n_means, n_products = len(self.means), len(self.products)
+        of_means, of_products = take(n_means), totals
+        if dpsi2 is None:
+            of_products = take(n_products)
+        of_rows = take(1)[0] if n_means else None
         for i, means in enumerate(self.means):
-            part = take(4)
-            dprecisions[i], slopes = means.finish(part)
-            dscales[i] = part[3]
+            dprecisions[i], slopes = means.finish(of_means[i], of_rows[i])
+            dscales[i] = of_rows[i, -1]
             dZ = dZ + slopes[:-1].T
         for i, squares in enumerate(self.squares):
-            dr, dZ_part, dlog = squares.finish(take(4), dpsi2)
+            dr, dZ_part, dlog = squares.finish(
+                of_products[i], of_rows[n_means + i], dpsi2
+            )
             dprecisions[i] = dprecisions[i] + dr
             dscales[i] += dlog
             dZ = dZ + dZ_part
-        for (i, j), products in zip(
-            self.couples, self.products[len(self.squares) :], strict=True
-        ):
-            da, db, dZ_part, dlog = products.finish(take(4), dpsi2)
+        for place, (i, j) in enumerate(self.couples, len(self.squares)):
+            da, db, dZ_part, dlog = self.products[place].finish(
+                of_products[place], of_rows[n_means + place], dpsi2
+            )
             dprecisions[i] = dprecisions[i] + da
             dprecisions[j] = dprecisions[j] + db
             dscales[[i, j]] += dlog
@@ -246,43 +271,62 @@ class _Rows:
 
     def __init__(self, expectations, mu, S, out):
         self._expectations, self._mu, self._S = expectations, mu, S
-        by_column = (mu - expectations.origin).T.copy(), S.T.copy()
-        self._means = [means.rows(*by_column) for means in expectations.means]
-        products = [
-            products.rows(*by_column, *([] if position else [out]))
-            for position, products in enumerate(expectations.products)
+        self._by_column = (mu - expectations.origin).T.copy()
+        self._left = row_factors(expectations.precisions, self._by_column, S.T.copy())
+        n_means = len(expectations.means)
+        terms = [
+            means.values(left)
+            for means, left in zip(expectations.means, self._left, strict=False)
         ]
-        self._products = [saved for _, saved in products]
+        self._products = list(
+            zip(expectations.products, self._left[n_means:], strict=True)
+        )
+        # The functions that make psi2, and the memory in which they may be kept.
+        self._functions = [None] * len(self._products)
+        self._out = [out, *self._functions[1:]]
         self.psi0 = np.full(len(mu), expectations.form.constant_variance)
-        terms = [F for F, _ in self._means]
-        self._psi2 = [psi2 for psi2, _ in products]
+        self._terms, self._affine_psi2 = terms, []
         if expectations.affine is not None:
             self.psi0 += expectations.affine.diagonal(mu, S)
             self._affine, psi2 = expectations.affine.rows(mu, S)
             crosses = [
                 cross.rows(mu, S, F)
-                for cross, (F, _) in zip(expectations.crosses, self._means, strict=True)
+                for cross, F in zip(expectations.crosses, terms, strict=True)
             ]
             self._crosses = [saved for _, saved in crosses]
             terms = [*terms, self._affine]
-            self._psi2 += [psi2, *(psi2 for psi2, _ in crosses)]
+            self._affine_psi2 = [psi2, *(psi2 for psi2, _ in crosses)]
         self.psi1 = sum(terms[1:], terms[0])
 
     @property
     def psi2(self):
         """Row by row (n, P)."""
-        return sum(self._psi2[1:], self._psi2[0])
-
-    def psi2_total(self):
-        """Summed over the rows (P,)."""
         parts = [
-            products.total(saved)
-            for products, saved in zip(
-                self._expectations.products, self._products, strict=True
-            )
+            products.gather(self._whole(i))
+            for i, (products, _) in enumerate(self._products)
         ]
-        parts += [psi2.sum(axis=0) for psi2 in self._psi2[len(parts) :]]
+        parts += self._affine_psi2
         return sum(parts[1:], parts[0])
+
+    def _whole(self, i):
+        if self._functions[i] is None:
+            products, left = self._products[i]
+            self._functions[i] = products.gaussian.values(left, self._out[i])
+        return self._functions[i]
+
+    def totals(self):
+        """Sums over the rows, which may be added up, for `Expectations.psi2_total`.
+
+        Where dpsi2 is the same for all rows, `Expectations.finish` takes them too.
+        """
+        totals = []
+        for i, (products, left) in enumerate(self._products):
+            if self._functions[i] is None:
+                totals.append(products.gaussian.totals(left, self._out[i]))
+                self._functions[i] = self._out[i]
+            else:
+                totals.append(products.gaussian.sums(left, self._functions[i]))
+        return totals + [psi2.sum(axis=0) for psi2 in self._affine_psi2]
 
     def pull(self, dpsi0, dpsi1, dpsi2, weighed=None, sums=True):
         """dmu, dS (n, q), and sums for `Expectations.finish`, which may be added up.
@@ -290,35 +334,47 @@ class _Rows:
         `weighed` is that of a dpsi2 (P,) shared by all rows, else dpsi2 is (n, P).
         Without `sums` there is less to do.
         """
-        weighed = weighed or [None] * len(self._products)
         expectations = self._expectations
-        dmeans = [dpsi1] * len(self._means)
-        parts, first_sums, last_sums = [], [dpsi0.sum()], []
+        dmeans = [dpsi1] * len(self._terms)
+        parts, of_affine = [], []
         if expectations.affine is not None:
             *part, affine_sums = expectations.affine.pull(
                 self._mu, self._S, self._affine, dpsi0, dpsi1, dpsi2
             )
             parts.append(part)
-            last_sums += affine_sums
+            of_affine += affine_sums
             for i, cross in enumerate(expectations.crosses):
                 *part, dF, cross_sums = cross.pull(self._crosses[i], dpsi2)
                 dmeans[i] = dpsi1 + dF
                 parts.append(part)
-                last_sums += cross_sums
-        pulled = [
-            means.pull(F, saved, dF, None, sums)
-            for means, (F, saved), dF in zip(
-                expectations.means, self._means, dmeans, strict=True
+                of_affine += cross_sums
+
+        of_centres = []
+
+        def moments(gaussian, left, F, G):
+            F = F * G
+            if sums:
+                of_centres.append(gaussian.sums(left, F))
+            return gaussian.moments(left, gaussian.plain, F)
+
+        pulled = list(map(moments, expectations.means, self._left, self._terms, dmeans))
+        for i, (products, left) in enumerate(self._products):
+            gaussian = products.gaussian
+            if weighed is None:
+                G = products.spread(dpsi2)
+                pulled.append(moments(gaussian, left, self._whole(i), G))
+            else:
+                F = self._functions[i]
+                pulled.append(gaussian.moments(left, weighed[i], F))
+        if pulled:
+            dmu, dS, of_rows = pull_rows(
+                self._by_column,
+                self._left,
+                np.stack(pulled).swapaxes(1, 2).copy(),
             )
-        ]
-        pulled += [
-            products.pull(saved, dpsi2, of_shared, sums)
-            for products, saved, of_shared in zip(
-                expectations.products, self._products, weighed, strict=True
-            )
-        ]
-        for dmu, dS, own_sums in pulled:
             parts.append((dmu.T, dS.T))
-            first_sums += own_sums or []
+            of_centres.append(of_rows)
         dmu, dS = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
-        return dmu, dS, first_sums + last_sums if sums else None
+        if not sums:
+            return dmu, dS, None
+        return dmu, dS, [dpsi0.sum(), *of_centres, *of_affine]
