@@ -22,7 +22,7 @@ from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._latent_model import LatentModel
 from gplvm._optimize import FitMonitor
 from gplvm._validation import given_or_fitted, keeps_last_fit, validated
-from gplvm._variational import ascend, infer_new_rows
+from gplvm._variational import ascend, infer_new_rows, settle
 from gplvm.gradients.prediction import standard_normal
 
 # Bounds of the noise variance relative to the data's: below, the products of
@@ -312,11 +312,14 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             first=self._warm_blocks(likelihood, n_components, n_inducing),
             report=report,
         )
+        # A start at the optimum is one iteration that found nothing to do.
+        self.loss_curve_ = minimum.loss_curve or [minimum.fun]
+        if not minimum.interrupted:
+            blocks, bound = settle(blocks, likelihood)
+            self.loss_curve_[-1] = -bound / len(Y)
         for name, value in attributes(blocks).items():
             setattr(self, name, value)
         self.elbo_ = float(self.elbo())
-        # A start at the optimum is one iteration that found nothing to do.
-        self.loss_curve_ = minimum.loss_curve or [minimum.fun]
         self.n_iter_ = len(self.loss_curve_)
         self._converged = minimum.converged
         monitor.close()
