@@ -414,12 +414,14 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         """The default kernel's name; None for a kernel of the user's own."""
         return None if isinstance(self.kernel, sk.Kernel) else self.kernel or "rbf"
 
-    def _make_likelihood(self, Y, n_components, variance):
+    def _make_kernel(self, n_components, variance):
         shape = self._kernel_shape()
         if shape is None:
-            kernel = self.kernel.clone_with_theta(self.kernel.theta)
-        else:
-            kernel = default_kernel(shape, n_components, variance)
+            return self.kernel.clone_with_theta(self.kernel.theta)
+        return default_kernel(shape, n_components, variance)
+
+    def _make_likelihood(self, Y, n_components, variance):
+        kernel = self._make_kernel(n_components, variance)
         threads = None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
         make = BayesianPatternLikelihood if has_nan(Y) else BayesianLikelihood
         return make(kernel, Y, n_threads=threads)

@@ -145,8 +145,8 @@ class RowBound:
         """Number of pairs of inducing inputs."""
         return self._expectations.n_pairs
 
-    def __call__(self, mu, S, rows):
-        """Bounds (B,) and gradients (B, q) of `rows` at N(mu, diag S)."""
+    def __call__(self, mu, S, rows, eval_gradient=True):
+        """Bounds (B,) of `rows` at N(mu, diag S), and their gradients (B, q)."""
         divergence, dmu, dS = standard_normal_divergence(mu, S)
         statistics = self._expectations.rows(mu, S)
         value, dpsi0, dpsi1 = expected_fit(
@@ -159,6 +159,8 @@ class RowBound:
             self._noise_variance,
             n_features=self._n_features,
         )
+        if not eval_gradient:
+            return value - divergence
         dmu_fit, dS_fit, _ = statistics.pull(
             dpsi0, dpsi1, self._slope, self._weighed, sums=False
         )
@@ -275,21 +277,26 @@ class StochasticModel:
         return BayesianPosterior([(np.arange(n_features), functions)], n_features)
 
     def settle(self, Y, mean, std, n_steps):
-        """Posteriors (B, q) of rows' positions, from a start; see `RowBound.settle`."""
+        """Posteriors (B, q) of rows' positions, mean and std, from a start, and their
+        bounds (B,); see `RowBound.settle`."""
         bound = RowBound(self._functions(), Y)
-        mean, S, _ = bound.settle(mean, std**2, n_steps, self._n_threads)
-        return mean, np.sqrt(S)
+        mean, S, value = bound.settle(mean, std**2, n_steps, self._n_threads)
+        return mean, np.sqrt(S), value
 
     def higher(self, Y, mean, std):
         """Of each row's starts (B, k, q), mean and std, those of the highest bound."""
         bound, rows = RowBound(self._functions(), Y), np.arange(len(Y))
-        chosen = np.empty(len(Y), dtype=np.intp)
-        for some in row_blocks(len(Y), chunk_rows(bound.n_pairs)):
+        chunks = row_blocks(len(Y), chunk_rows(bound.n_pairs))
+
+        def best(some):
             values = [
-                bound(mean[some, start], std[some, start] ** 2, rows[some])[0]
-                for start in range(mean.shape[1])
+                bound(mean[some, k], std[some, k] ** 2, rows[some], eval_gradient=False)
+                for k in range(mean.shape[1])
             ]
-            chosen[some] = np.argmax(values, axis=0)
+            return np.argmax(values, axis=0)
+
+        with block_map(len(chunks), self._n_threads) as map_chunks:
+            chosen = np.concatenate(map_chunks(best, chunks))
         return mean[rows, chosen], std[rows, chosen]
 
     def step(self, Y, mean, std, *, weight, rate, pace):
