@@ -12,6 +12,7 @@ from gplvm import kernels
 from gplvm._bayesian import BayesianPatternLikelihood
 from gplvm._centred import mean_variance
 from gplvm._compat import _fit_context
+from gplvm._latent import given_embedding
 from gplvm._optimize import FitMonitor
 from gplvm._row_stream import stream_rows
 from gplvm._stochastic_bayesian import StochasticModel, StreamLikelihood
@@ -243,6 +244,9 @@ class _BatchFit:
         self._rng = check_random_state(estimator.random_state)
         self._mean, self._std = np.empty((2, len(rows), shape[0]))
         self._placed = np.zeros(len(rows), dtype=bool)
+        self._init = estimator.init
+        if not isinstance(self._init, str):
+            self._init = given_embedding(self._init, self._mean.shape)
         self._stopped = False
         self.converged, self.losses = True, []
 
@@ -300,9 +304,7 @@ class _BatchFit:
         estimator, ends = self._estimator, []
         for _ in range(n_starts(size, len(self._rows))):
             chosen = self._some(~self._placed, size)
-            init = estimator.init
-            if not isinstance(init, str):
-                init = np.asarray(init)[chosen]
+            init = self._init if isinstance(self._init, str) else self._init[chosen]
             known = estimator._make_likelihood(
                 self._rows[chosen], self._shape[0], self._variance
             )
@@ -320,6 +322,8 @@ class _BatchFit:
             if minimum.interrupted or self._stopped:
                 break
         self._take(*min(ends, key=lambda end: end[0].fun))
+        if ends[-1][0].interrupted:
+            raise KeyboardInterrupt
 
     def _grow(self, size):
         """Let more rows take part."""
@@ -355,6 +359,8 @@ class _BatchFit:
             warn=False,
         )
         self._take(minimum, known, chosen, blocks)
+        if minimum.interrupted:
+            raise KeyboardInterrupt
 
     def _reporter(self, known):
         def report(make_blocks, loss):
@@ -374,8 +380,6 @@ class _BatchFit:
         # The limit of the schedule's own is no failure.
         short = self._estimator.max_iter < _ITERATIONS
         self.converged &= minimum.converged or not short
-        if minimum.interrupted:
-            raise KeyboardInterrupt
 
     def _model(self):
         return self._estimator._make_model(self._known, self._last, self._variance)

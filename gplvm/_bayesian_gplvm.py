@@ -68,7 +68,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
     init : {"pca", "isomap", "random"} or array-like of shape \
             (n_samples, n_components), default="pca"
         Start of the positions' means. An array is taken as it is; its spread should be
-        about that of the prior, 1.
+        about that of the prior, 1. With `batch_size` it is the start of the rows that
+        the fit begins with.
 
     n_inducing : int, default=None
         Number of inducing points M. More tighten the bound and cost their square in
@@ -370,7 +371,9 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             walks.append(walk)
             if walk[1].interrupted:
                 break
-        return min(walks, key=lambda walk: walk[1].fun)
+        blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
+        minimum.interrupted = walks[-1][1].interrupted  # Ctrl-C is meant for all
+        return blocks, minimum
 
     def fit_transform(self, X, y=None):
         """Fit, and return the means of the training rows' positions.

@@ -156,7 +156,7 @@ class Schedule:
     Parameters
     ----------
     n_samples, batch_size, n_first : int
-        Rows in all, in a batch, and in the fit that is the start.
+        Rows in all, in a batch, and of those that the functions know already.
 
     passes : int
         Passes over the rows.
@@ -176,7 +176,7 @@ class Schedule:
 
     def rate(self, batch):
         """Length of the natural step of batch 0, 1, ..."""
-        # At first the average over all rows so far, those of the start included.
+        # At first the average over all rows so far, the known ones included.
         first = self.n_first / self.batch_size
         return max(1.0 / (1.0 + first + batch), self._lowest_rate)
 

@@ -323,6 +323,38 @@ def test_best_of_the_first_fits_goes_on(few_rows):
     assert model.loss_curve_[: len(best)] == best
 
 
+def test_interrupted_first_fits_end_the_fit(few_rows):
+    model, ends = _estimator(batch_size=60), []
+    climb = model._climb
+
+    def second_is_interrupted(*args, **kwargs):
+        blocks, minimum = climb(*args, **kwargs)
+        ends.append(minimum)
+        minimum.interrupted = len(ends) == 2
+        minimum.fun = float(len(ends))  # the first is the better one
+        return blocks, minimum
+
+    model._climb = second_is_interrupted
+    with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
+        model.fit(_data())
+    assert len(ends) == 2
+    assert model.loss_curve_ == ends[0].loss_curve
+    assert model.embedding_.shape == (300, 2)
+
+
+def test_few_rows_are_fitted_as_without_batches():
+    X = _data(200)
+    whole, batches = _estimator().fit(X), _estimator(batch_size=50).fit(X)
+    assert_allclose(batches.elbo_, whole.elbo_, rtol=1e-9)
+    assert_allclose(batches.embedding_, whole.embedding_, atol=1e-6)
+
+
+@pytest.mark.parametrize("init", [np.zeros((299, 2)), np.zeros((301, 2))])
+def test_start_has_to_be_of_all_rows(few_rows, init):
+    with pytest.raises(ValueError, match=r"expected .* = \(300, 2\)"):
+        _estimator(batch_size=60, init=init).fit(_data())
+
+
 def test_how_many_rows_climb_together():
     sizes = _stochastic_fit.level_sizes((1_000_000, 50), 5, 50)
     assert sizes[0] == 1000
