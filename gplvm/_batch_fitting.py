@@ -68,6 +68,8 @@ class BatchFitting:
         try:
             fit.run(sizes)
         except KeyboardInterrupt:
+            if not fit.losses:  # there is nothing to keep
+                raise
             interrupted = True
         likelihood, blocks, anchors = fit.end()
         self._set(
@@ -301,9 +303,9 @@ class _BatchFit:
 
     def _begin(self, size):
         """The best of some fits of rows that are chosen at random."""
-        estimator, ends = self._estimator, []
+        estimator, lowest = self._estimator, np.inf
         for _ in range(n_starts(size, len(self._rows))):
-            chosen = self._some(~self._placed, size)
+            chosen = self._some(np.ones_like(self._placed), size)
             init = self._init if isinstance(self._init, str) else self._init[chosen]
             known = estimator._make_likelihood(
                 self._rows[chosen], self._shape[0], self._variance
@@ -318,12 +320,13 @@ class _BatchFit:
                 report=self._reporter(known),
                 warn=False,
             )
-            ends.append((minimum, known, chosen, blocks))
-            if minimum.interrupted or self._stopped:
+            if minimum.fun < lowest:
+                lowest, self.losses, self._placed[:] = minimum.fun, [], False
+                self._take(minimum, known, chosen, blocks)
+            if minimum.interrupted:
+                raise KeyboardInterrupt
+            if self._stopped:
                 break
-        self._take(*min(ends, key=lambda end: end[0].fun))
-        if ends[-1][0].interrupted:
-            raise KeyboardInterrupt
 
     def _grow(self, size):
         """Let more rows take part."""

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import kernels as sk
 
@@ -340,6 +341,39 @@ def test_interrupted_first_fits_end_the_fit(few_rows):
     assert len(ends) == 2
     assert model.loss_curve_ == ends[0].loss_curve
     assert model.embedding_.shape == (300, 2)
+
+
+class Patience:
+    """A callback that says stop after so many iterations."""
+
+    def __init__(self, n_calls):
+        self.calls, self.n_calls = 0, n_calls
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        pass
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        self.calls += 1
+        return self.calls == self.n_calls
+
+
+def test_callbacks_see_every_stage_and_may_stop_it(few_rows):
+    X, endless = _data(), Patience(np.inf)
+    monitor = ScoringMonitor(scoring=lambda fitted, X, y: fitted.score(X[:10]))
+    whole = _estimator(batch_size=60).set_callbacks(endless, monitor).fit(X)
+    early = _estimator(batch_size=60).set_callbacks(Patience(5)).fit(X)
+    assert early.n_iter_ == 5
+    assert early.embedding_.shape == (300, 2)
+    # The last calls are those of three passes and of the fit.
+    passing = _estimator(batch_size=60).set_callbacks(Patience(endless.calls - 3))
+    assert passing.fit(X).n_iter_ == whole.n_iter_ - 2
+    assert_array_equal(passing.loss_curve_, whole.loss_curve_[:-2])
 
 
 def test_few_rows_are_fitted_as_without_batches():
