@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from gplvm import kernels
 from gplvm._bayesian import BayesianPatternLikelihood
+from gplvm._bayesian_posterior import CHUNK_ROWS
 from gplvm._centred import mean_variance
 from gplvm._compat import _fit_context
 from gplvm._latent import given_embedding
@@ -272,19 +273,32 @@ class _BatchFit:
             if self._stopped:
                 return
             self._grow(size)
-        if sizes[-1] < len(self._rows) and not self._stopped:
-            self._walk(everything, sizes[-1])
+        if sizes[0] == len(self._rows) or self._stopped:
+            return
+        model = self._model()
+        if sizes[-1] < len(self._rows):
+            self._walk(model, everything, sizes[-1])
+        if not self._stopped:
+            # Rows may be lost in another fold since they were placed.
+            settle_again(
+                model,
+                self._rows,
+                self._anchors()[0],
+                self._mean,
+                self._std,
+                self._block_size(),
+            )
 
     def end(self):
-        """The bound of all rows, their blocks, and the rows that new ones start from.
+        """The bound of all rows, their blocks, and which rows new ones start from.
 
         Where the fit was stopped, rows that it has not met are where their neighbours
         are.
         """
-        anchors = self._anchors()
+        anchors, of_rows = self._anchors()
         guess_the_rest(self._rows, anchors, self._mean, self._std, self._placed)
         likelihood = self._likelihood(self._rows)
-        return likelihood, self._blocks(slice(None)), self._anchor_rows
+        return likelihood, self._blocks(slice(None)), of_rows
 
     def _likelihood(self, rows):
         kernel = self._estimator._make_kernel(self._shape[0], self._variance)
@@ -293,6 +307,10 @@ class _BatchFit:
     def _blocks(self, chosen):
         positions = self._mean[chosen], self._std[chosen]
         return {**self._shared, **dict(zip(_POSITIONS, positions, strict=True))}
+
+    def _block_size(self):
+        """Rows that find their positions at a time, which they do by themselves."""
+        return max(self._estimator.batch_size, CHUNK_ROWS)
 
     def _some(self, mask, size):
         """Indices of so many rows of those in the mask, in ascending order."""
@@ -334,11 +352,11 @@ class _BatchFit:
         place(
             self._model(),
             self._rows,
-            self._anchors(),
+            self._anchors()[0],
             new,
             self._mean,
             self._std,
-            self._estimator.batch_size,
+            self._block_size(),
         )
         self._placed[new] = True
         chosen = np.flatnonzero(self._placed)
@@ -388,13 +406,13 @@ class _BatchFit:
         return self._estimator._make_model(self._known, self._last, self._variance)
 
     def _anchors(self):
-        placed = np.flatnonzero(self._placed)
-        self._anchor_rows = some = anchor_rows(placed, self._rng)
-        return Anchors(self._rows[some], self._mean[some], self._std[some])
+        """Some rows as `Anchors`, and which these are."""
+        some = anchor_rows(np.flatnonzero(self._placed), self._rng)
+        return Anchors(self._rows[some], self._mean[some], self._std[some]), some
 
-    def _walk(self, everything, n_known):
+    def _walk(self, model, everything, n_known):
         """Passes over all rows; `n_known` of them the functions know already."""
-        model, anchors = self._model(), self._anchors()
+        anchors, of_rows = self._anchors()
         passes = min(N_PASSES, self._estimator.max_iter)
         self.converged &= passes == N_PASSES
 
@@ -406,7 +424,7 @@ class _BatchFit:
                     everything,
                     lambda: self._blocks(slice(None)),
                     loss,
-                    self._anchor_rows,
+                    of_rows,
                 )
             )
             return self._stopped
@@ -424,7 +442,6 @@ class _BatchFit:
                 random_state=self._rng,
                 report=report,
             )
-            settle_again(model, self._rows, anchors, self._mean, self._std, size)
         finally:
             self._share(model)
 
