@@ -12,21 +12,28 @@ from pathlib import Path
 import numpy as np
 from _flow import make_flow
 from _report import Table
-from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from gplvm import _stochastic_fit
+from gplvm import _batch_fitting, _stochastic_fit
 from gplvm._bayesian_gplvm import BayesianGPLVM
+from gplvm.datasets import make_creatures
 
 HEADING = "Many rows"
 COMPONENTS, INDUCING, BATCH, FEATURES = 5, 50, 1000, 50
-SIZES = (20_000, 100_000, 1_000_000)
+# Rows, and how many of them climb together at most; None: as many as by default.
+SIZES = (
+    (25_000, 10_000),
+    (50_000, 10_000),
+    (100_000, 10_000),
+    (200_000, 10_000),
+    (1_000_000, None),
+)
 
 
-def functions_of_three(n_samples, n_features, random_state=0):
+def functions_of_three(n_samples, n_features, random_state=0, slope=1 / 1.2):
     """Smooth functions of three normal variables plus noise, block by block."""
     rng = np.random.default_rng(random_state)
-    weights, phases = rng.normal(size=(3, 64)) / 1.2, rng.uniform(0, 6.3, 64)
+    weights, phases = slope * rng.normal(size=(3, 64)), rng.uniform(0, 6.3, 64)
     mixing = rng.normal(size=(64, n_features)) / np.sqrt(32)
     for start in range(0, n_samples, 50_000):
         x = rng.normal(size=(min(50_000, n_samples - start), 3))
@@ -34,48 +41,47 @@ def functions_of_three(n_samples, n_features, random_state=0):
         yield start, np.cos(x @ weights + phases) @ mixing + noise
 
 
-def one_pass(path):
-    """Seconds of a fit with one pass, of its start, and peak memory in GiB.
+def one_fit(path, n_joint):
+    """Seconds of the climbs, of the rest of a fit, and peak memory in GiB.
 
     Prints them: it runs in a process of its own, whose memory is nobody else's.
     """
     X = np.load(path, mmap_mode="r")
     model = BayesianGPLVM(
-        COMPONENTS,
-        n_inducing=INDUCING,
-        batch_size=BATCH,
-        max_iter=1,
-        random_state=0,
+        COMPONENTS, n_inducing=INDUCING, batch_size=BATCH, random_state=0
     )
-    climb, start = model._climb, [0.0]
+    run_passes, walks = _batch_fitting.run_passes, []
 
-    def timed_climb(*args, **kwargs):
-        begin = time.perf_counter()
-        answer = climb(*args, **kwargs)
-        start[0] = time.perf_counter() - begin
-        return answer
+    def timed(*args, **kwargs):
+        walks.append(time.perf_counter())
+        return run_passes(*args, **kwargs)
 
-    model._climb = timed_climb
+    _batch_fitting.run_passes = timed
     begin = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with held_to(n_joint):
         model.fit(X)
-    seconds = time.perf_counter() - begin
+    end = time.perf_counter()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(seconds, start[0], peak)
+    print(walks[0] - begin, end - walks[0], peak)
 
 
 def growth(options):
     table = Table(
-        f"One pass over memory-mapped rows of {FEATURES} features in single precision",
-        ["rows", "start, s", "pass, s", "microseconds a row", "peak memory, GiB"],
-        f"""q = {COMPONENTS}, M = {INDUCING}, batches of {BATCH}. The start is the fit
-        of 10,000 rows, the same for any number; the pass is everything else: reading
-        the data three times, a batch's steps, the positions, and the bound and
-        predictions at the end. Memory is the most that the process held, with what of
-        the mapped file the system counts to it.""",
+        f"Memory-mapped rows of {FEATURES} features in single precision",
+        [
+            "rows",
+            "that climb together",
+            "climbs, s",
+            "passes, s",
+            "microseconds a row",
+            "peak memory, GiB",
+        ],
+        f"""q = {COMPONENTS}, M = {INDUCING}, batches of {BATCH}, everything else by
+        default. The passes are all that comes after the climbs: three passes, the
+        settling at the end, the bound and the predictions. Memory is the most that the
+        process held, with what of the mapped file the system counts to it.""",
     )
-    for n_samples in SIZES[: 1 if options.quick else None]:
+    for n_samples, n_joint in SIZES[: 1 if options.quick else None]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rows.npy"
             shape = (n_samples, FEATURES)
@@ -84,16 +90,16 @@ def growth(options):
                 X[start : start + len(block)] = block
             X.flush()
             del X
-            command = [sys.executable, __file__, str(path)]
+            command = [sys.executable, __file__, str(path), str(n_joint or 0)]
             answer = subprocess.run(command, check=True, capture_output=True, text=True)
-        seconds, start, peak = map(float, answer.stdout.split())
-        rest = seconds - start
+        climbs, passes, peak = map(float, answer.stdout.split())
         table.rows.append(
             [
                 f"{n_samples:,}",
-                f"{start:.1f}",
-                f"{rest:.1f}",
-                f"{1e6 * rest / n_samples:.0f}",
+                f"{n_joint:,}" if n_joint else "by default",
+                f"{climbs:.1f}",
+                f"{passes:.1f}",
+                f"{1e6 * passes / n_samples:.0f}",
                 f"{peak:.2f}",
             ]
         )
@@ -102,31 +108,32 @@ def growth(options):
 
 
 def datasets():
-    """Data that both can do: name, rows, batch size, and rows of the start."""
-    for seed, n_samples, batch_size, n_first in [
-        (3, 1000, 100, None),
-        (4, 1000, 100, None),
-        (5, 4000, 500, 1500),
-    ]:
+    """Data that both can do: name, rows, and how many climb together; None: all."""
+    for seed, n_samples in [(3, 2000), (4, 2000), (5, 5000)]:
         flow, _ = make_flow(n_samples, seed)
-        yield f"flow, seed {seed}", flow / flow.std(axis=0), batch_size, n_first
-    yield "digits 0-4", load_digits(n_class=5).data / 16, 100, None
-    blocks = [block for _, block in functions_of_three(6000, 20, random_state=1)]
-    yield "functions of three", np.vstack(blocks), 500, 2000
+        flow /= flow.std(axis=0)
+        yield f"flow, seed {seed}", flow, None
+        yield f"flow, seed {seed}", flow, n_samples // 2
+    creatures = make_creatures(2000, image_size=16, random_state=0).data
+    yield "creatures", creatures, None
+    for name, slope in [("rough functions", 1 / 1.2), ("smooth functions", 0.4)]:
+        for seed, n_samples in [(1, 5000), (2, 5000), (3, 20_000)]:
+            blocks = functions_of_three(n_samples, 20, seed, slope)
+            X = np.vstack([block for _, block in blocks])
+            yield f"{name}, seed {seed}", X, None
+            yield f"{name}, seed {seed}", X, n_samples // 2
 
 
 @contextmanager
 def held_to(n_rows):
-    """The start, and the climb at the end, on so many rows at most; None: as it is."""
-    known = {"_FIRST_ROWS": n_rows, "_JOINT_PARAMETERS": 2 * COMPONENTS * (n_rows or 1)}
-    before = {name: getattr(_stochastic_fit, name) for name in known}
+    """At most so many rows climb together; None or 0: as many as by default."""
+    before = _stochastic_fit._JOINT_PARAMETERS
+    if n_rows:
+        _stochastic_fit._JOINT_PARAMETERS = 2 * COMPONENTS * n_rows
     try:
-        for name in known if n_rows else ():
-            setattr(_stochastic_fit, name, known[name])
         yield
     finally:
-        for name, value in before.items():
-            setattr(_stochastic_fit, name, value)
+        _stochastic_fit._JOINT_PARAMETERS = before
 
 
 def bounds(options):
@@ -134,45 +141,52 @@ def bounds(options):
         "Batches beside the collapsed bound",
         [
             "data",
-            "rows of the start",
+            "rows that climb together",
             "collapsed, nats a row",
             "batches, nats a row",
             "difference / collapsed",
             "collapsed, s",
             "batches, s",
         ],
-        f"""q = {COMPONENTS}, M = {INDUCING}, one seed. Both bounds are the collapsed
-        one at the fitted parameters. Up to 10,000 rows the start is a fit of all of
-        them, and batches can only do no harm. Where fewer are given, the start and the
-        climb at the end are held to them, as they are with more rows.""",
+        f"""q = {COMPONENTS}, M = {INDUCING}, batches of {BATCH}. Both bounds are the
+        collapsed one of all rows at the fitted parameters. Without batches every
+        iteration is over all rows, from principal components on. Where only half of the
+        rows climb together, the others are met in passes, as they are where there are
+        too many.""",
     )
-    for name, X, batch_size, n_first in datasets():
-        figures = []
-        for size in (None, batch_size):
-            model = BayesianGPLVM(
-                COMPONENTS, n_inducing=INDUCING, batch_size=size, random_state=0
-            )
-            if options.quick:
-                model.set_params(max_iter=3)
-            begin = time.perf_counter()
-            with warnings.catch_warnings(), held_to(n_first):
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.fit(X)
-            figures.append((model.elbo_ / len(X), time.perf_counter() - begin))
-        (collapsed, slow), (batches, fast) = figures
+    collapsed, of_data = None, None
+    for name, X, n_joint in datasets():
+        if of_data is not X:
+            collapsed, of_data = timed_fit(X, None, None, options), X
+        batches = timed_fit(X, BATCH, n_joint, options)
+        difference = (batches[0] - collapsed[0]) / abs(collapsed[0])
         table.rows.append(
             [
                 f"{name} ({X.shape[0]} x {X.shape[1]})",
-                f"{n_first or len(X):,}",
-                f"{collapsed:.3f}",
-                f"{batches:.3f}",
-                f"{(batches - collapsed) / abs(collapsed):+.1%}",
-                f"{slow:.1f}",
-                f"{fast:.1f}",
+                f"{n_joint or len(X):,}",
+                f"{collapsed[0]:.3f}",
+                f"{batches[0]:.3f}",
+                f"{difference:+.1%}",
+                f"{collapsed[1]:.1f}",
+                f"{batches[1]:.1f}",
             ]
         )
         print(f"  {table.rows[-1]}", flush=True)
     return table
+
+
+def timed_fit(X, batch_size, n_joint, options):
+    """The bound per row of a fit, and its seconds."""
+    model = BayesianGPLVM(
+        COMPONENTS, n_inducing=INDUCING, batch_size=batch_size, random_state=0
+    )
+    if options.quick:
+        model.set_params(max_iter=3)
+    begin = time.perf_counter()
+    with warnings.catch_warnings(), held_to(n_joint):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X)
+    return model.elbo_ / len(X), time.perf_counter() - begin
 
 
 def run(options):
@@ -180,4 +194,4 @@ def run(options):
 
 
 if __name__ == "__main__":
-    one_pass(sys.argv[1])
+    one_fit(sys.argv[1], int(sys.argv[2]))

@@ -10,29 +10,31 @@ from sklearn.utils import check_random_state
 
 from gplvm import kernels
 from gplvm._bayesian import BayesianPatternLikelihood
+from gplvm._bayesian_posterior import CHUNK_ROWS
 from gplvm._centred import mean_variance
 from gplvm._compat import _fit_context
+from gplvm._latent import given_embedding
 from gplvm._optimize import FitMonitor
 from gplvm._row_stream import stream_rows
 from gplvm._stochastic_bayesian import StochasticModel, StreamLikelihood
 from gplvm._stochastic_fit import (
-    JOINT_ITERATIONS,
+    N_PASSES,
     Anchors,
     Schedule,
     Stream,
     anchor_rows,
-    first_rows,
-    joint_rows,
-    n_passes,
+    guess_the_rest,
+    level_sizes,
+    n_starts,
+    place,
     run_passes,
     settle_again,
 )
 from gplvm._validation import validated
 from gplvm._variational import ascend
 
-# Iterations of the fit that is the start, of some rows and of all.
-_FIRST_ITERATIONS = 300
-_ALL_ITERATIONS = 600
+# Iterations of a climb at most.
+_ITERATIONS = 600
 
 _POSITIONS = ("embedding", "embedding_std")
 
@@ -46,118 +48,51 @@ class BatchFitting:
         if isinstance(self.kernel, sk.Kernel):
             kernels.check_expectations(self.kernel, n_components)
         rows, mean, variance = stream_rows(data, "BayesianGPLVM(batch_size=None)")
-        rng = check_random_state(self.random_state)
-        size = min(self.batch_size, len(rows))
-        passes = n_passes(len(rows), size)
-        # After the passes, the climb of all together.
-        n_iterations = min(passes + 1, self.max_iter)
-        monitor = FitMonitor(self, X, y, max_iter=n_iterations)
-        first = first_rows(rows.shape, size, n_inducing, rng)
-        n_first = _FIRST_ITERATIONS
-        if len(first) == len(rows):
-            n_first = _ALL_ITERATIONS
-            variance = _same_to_the_bit(variance, rows[first])
-        known = self._make_likelihood(rows[first], n_components, variance)
-        likelihood = StreamLikelihood(known.kernel, rows, self._n_threads())
-        blocks = self._warm_blocks(likelihood, n_components, n_inducing)
-        if blocks is None:
-            init = self.init
-            if not isinstance(init, str):
-                init = np.asarray(init)[first]
-            blocks, _ = self._climb(
-                known,
-                variance,
-                n_components,
-                n_inducing,
-                init=init,
-                random_state=rng,
-                max_iter=n_first,
-                warn=False,
-            )
-            begin, placed = blocks, first
-        else:
-            begin, placed = blocks.copy(), np.arange(len(rows))
-            blocks |= {name: blocks[name][first] for name in _POSITIONS}
-        model = self._make_model(known, blocks, variance)
-        some = anchor_rows(len(first), rng)
-        anchors = Anchors(known.Y[some], *(blocks[name][some] for name in _POSITIONS))
-
-        def attributes(blocks):
-            return self._fitted_attributes(
-                likelihood, mean, data.dtype, blocks, anchors=first[some]
-            )
-
-        *positions, losses, interrupted = run_passes(
-            model,
-            rows,
-            (placed, *(begin[name] for name in _POSITIONS)),
-            anchors,
-            Schedule(len(rows), size, len(first), min(passes, self.max_iter)),
-            random_state=rng,
-            report=lambda *state: monitor.iteration(
-                state[-1], lambda: attributes(_blocks(model, state[:-1]))
-            ),
+        sizes = level_sizes(rows.shape, n_components, n_inducing)
+        if sizes[0] == len(rows):
+            variance = _same_to_the_bit(variance, rows[:])
+        n_climbs = n_starts(sizes[0], len(rows)) * self.n_restarts + len(sizes) - 1
+        monitor = FitMonitor(
+            self, X, y, max_iter=n_climbs * min(self.max_iter, _ITERATIONS) + N_PASSES
         )
-        blocks = _blocks(model, positions)
-        if len(placed) == len(rows):
-            # The start was of all rows as well, and may have been the better one.
-            blocks = max(blocks, begin, key=lambda end: likelihood.elbo(**end))
-        if n_iterations > passes == len(losses) and not interrupted:
-            blocks, loss, interrupted = self._climb_together(
-                likelihood, blocks, variance, size, rng
+
+        def report(likelihood, make_blocks, loss, anchors=None):
+            return monitor.iteration(
+                loss,
+                lambda: self._fitted_attributes(
+                    likelihood, mean, data.dtype, make_blocks(), anchors=anchors
+                ),
             )
-            losses.append(loss)
-            monitor.iteration(loss, lambda: attributes(blocks))
-        self._set(attributes(blocks))
+
+        fit = _BatchFit(self, rows, variance, (n_components, n_inducing), report)
+        interrupted = False
+        try:
+            fit.run(sizes)
+        except KeyboardInterrupt:
+            if not fit.losses:  # there is nothing to keep
+                raise
+            interrupted = True
+        likelihood, blocks, anchors = fit.end()
+        self._set(
+            self._fitted_attributes(
+                likelihood, mean, data.dtype, blocks, anchors=anchors
+            )
+        )
         self.elbo_ = float(self.elbo())
-        self.loss_curve_ = losses or [-self.elbo_ / len(rows)]
+        self.loss_curve_ = fit.losses
         self.n_iter_ = len(self.loss_curve_)
-        self._converged = not interrupted and self.max_iter > passes
+        self._converged = fit.converged and not interrupted
         if not self._converged:
             reason = "Ctrl-C" if interrupted else "max_iter reached"
             warnings.warn(
-                f"{type(self).__name__} stopped after {len(losses)} of {passes + 1} "
-                f"iterations, which are passes over the rows: {reason}.",
+                f"{type(self).__name__} stopped after {self.n_iter_} iterations "
+                f"without converging: {reason}.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
         self._stream = None
         monitor.close()
         return self
-
-    def _climb_together(self, likelihood, blocks, variance, batch_size, random_state):
-        """Blocks after a climb of all parameters, its loss, and whether Ctrl-C has
-        ended it."""
-
-        def climb(likelihood, start):
-            return ascend(
-                start,
-                likelihood=likelihood,
-                theta_bounds=self._theta_bounds(likelihood, variance),
-                max_iter=JOINT_ITERATIONS,
-                tol=self.tol,
-                name=type(self).__name__,
-                warn=False,
-            )
-
-        rows = likelihood.Y
-        joint = joint_rows(rows.shape, blocks["embedding"].shape[1], random_state)
-        if joint is None:
-            end, minimum = climb(likelihood, blocks)
-            return end, minimum.fun, minimum.interrupted
-        # Some rows climb for all, and it is the bound of all that tells what for.
-        some = StreamLikelihood(likelihood.kernel, rows[joint], self._n_threads())
-        start = {**blocks, **{name: blocks[name][joint] for name in _POSITIONS}}
-        end, minimum = climb(some, start)
-        positions = [blocks[name].copy() for name in _POSITIONS]
-        for name, position in zip(_POSITIONS, positions, strict=True):
-            position[joint] = end[name]
-        model = self._make_model(some, end, variance)
-        interrupted = settle_again(model, rows, *positions, batch_size)
-        ends = [blocks, _blocks(model, positions)]
-        losses = [-likelihood.elbo(**end) / len(rows) for end in ends]
-        best = int(np.argmin(losses))
-        return ends[best], losses[best], interrupted or minimum.interrupted
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
@@ -222,7 +157,7 @@ class BatchFitting:
                 n_inducing,
                 init=self.init,
                 random_state=check_random_state(self.random_state),
-                max_iter=_FIRST_ITERATIONS,
+                max_iter=_ITERATIONS,
                 warn=False,
             )
             self._set(self._fitted_attributes(known, mean, data.dtype, blocks))
@@ -281,6 +216,240 @@ class BatchFitting:
 
     def _n_threads(self):
         return None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
+
+
+class _BatchFit:
+    """A fit in batches on its way.
+
+    Parameters
+    ----------
+    estimator : BayesianGPLVM
+        What is fitted.
+
+    rows : RowStream of shape (n_samples, n_features)
+        The rows.
+
+    variance : float
+        Their mean variance.
+
+    shape : tuple of int
+        Numbers of latent dimensions and of inducing points.
+
+    report : callable
+        ``report(likelihood, make_blocks, loss, anchors=None) -> stop`` after each
+        iteration of a climb, and after each pass; the likelihood is that of the rows
+        that are taking part.
+    """
+
+    def __init__(self, estimator, rows, variance, shape, report):
+        self._estimator, self._rows, self._variance = estimator, rows, variance
+        self._shape, self._report = shape, report
+        self._rng = check_random_state(estimator.random_state)
+        self._mean, self._std = np.empty((2, len(rows), shape[0]))
+        self._placed = np.zeros(len(rows), dtype=bool)
+        self._init = estimator.init
+        if not isinstance(self._init, str):
+            self._init = given_embedding(self._init, self._mean.shape)
+        self._stopped = False
+        self.converged, self.losses = True, []
+
+    def run(self, sizes):
+        """Climbs of so many rows each, and passes over all of them if these are more.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If Ctrl-C was pressed; `end` has what was reached.
+        """
+        estimator, everything = self._estimator, self._likelihood(self._rows)
+        warm = estimator._warm_blocks(everything, *self._shape)
+        if warm is None:
+            self._begin(sizes[0])
+        else:
+            self._mean[:], self._std[:] = (warm[name] for name in _POSITIONS)
+            self._placed[:] = True
+            self._climb(self._some(self._placed, sizes[-1]), warm)
+        for size in sizes[1:] if warm is None else ():
+            if self._stopped:
+                return
+            self._grow(size)
+        if sizes[0] == len(self._rows) or self._stopped:
+            return
+        model = self._model()
+        if sizes[-1] < len(self._rows):
+            self._walk(model, everything, sizes[-1])
+        if not self._stopped:
+            # Rows may be lost in another fold since they were placed.
+            settle_again(
+                model,
+                self._rows,
+                self._anchors()[0],
+                self._mean,
+                self._std,
+                self._block_size(),
+            )
+
+    def end(self):
+        """The bound of all rows, their blocks, and which rows new ones start from.
+
+        Where the fit was stopped, rows that it has not met are where their neighbours
+        are.
+        """
+        anchors, of_rows = self._anchors()
+        guess_the_rest(self._rows, anchors, self._mean, self._std, self._placed)
+        likelihood = self._likelihood(self._rows)
+        return likelihood, self._blocks(slice(None)), of_rows
+
+    def _likelihood(self, rows):
+        kernel = self._estimator._make_kernel(self._shape[0], self._variance)
+        return StreamLikelihood(kernel, rows, self._estimator._n_threads())
+
+    def _blocks(self, chosen):
+        positions = self._mean[chosen], self._std[chosen]
+        return {**self._shared, **dict(zip(_POSITIONS, positions, strict=True))}
+
+    def _block_size(self):
+        """Rows that find their positions at a time, which they do by themselves."""
+        return max(self._estimator.batch_size, CHUNK_ROWS)
+
+    def _some(self, mask, size):
+        """Indices of so many rows of those in the mask, in ascending order."""
+        rows = np.flatnonzero(mask)
+        if size < len(rows):
+            rows = np.sort(self._rng.choice(rows, size, replace=False))
+        return rows
+
+    def _begin(self, size):
+        """The best of some fits of rows that are chosen at random."""
+        estimator, lowest = self._estimator, np.inf
+        for _ in range(n_starts(size, len(self._rows))):
+            chosen = self._some(np.ones_like(self._placed), size)
+            init = self._init if isinstance(self._init, str) else self._init[chosen]
+            known = estimator._make_likelihood(
+                self._rows[chosen], self._shape[0], self._variance
+            )
+            blocks, minimum = estimator._climb(
+                known,
+                self._variance,
+                *self._shape,
+                init=init,
+                random_state=self._rng,
+                max_iter=min(estimator.max_iter, _ITERATIONS),
+                report=self._reporter(known),
+                warn=False,
+            )
+            if minimum.fun < lowest:
+                lowest, self.losses, self._placed[:] = minimum.fun, [], False
+                self._take(minimum, known, chosen, blocks)
+            if minimum.interrupted:
+                raise KeyboardInterrupt
+            if self._stopped:
+                break
+
+    def _grow(self, size):
+        """Let more rows take part."""
+        new = self._some(~self._placed, size - np.count_nonzero(self._placed))
+        place(
+            self._model(),
+            self._rows,
+            self._anchors()[0],
+            new,
+            self._mean,
+            self._std,
+            self._block_size(),
+        )
+        self._placed[new] = True
+        chosen = np.flatnonzero(self._placed)
+        self._climb(chosen, self._blocks(chosen))
+
+    def _climb(self, chosen, start):
+        """Climb from `start`, whose positions are those of all rows or of these."""
+        estimator = self._estimator
+        known = estimator._make_likelihood(
+            self._rows[chosen], self._shape[0], self._variance
+        )
+        self._shared = {name: start[name] for name in start if name not in _POSITIONS}
+        blocks, minimum = ascend(
+            self._blocks(chosen),
+            likelihood=known,
+            theta_bounds=estimator._theta_bounds(known, self._variance),
+            max_iter=min(estimator.max_iter, _ITERATIONS),
+            tol=estimator.tol,
+            name=type(estimator).__name__,
+            report=self._reporter(known),
+            warn=False,
+        )
+        self._take(minimum, known, chosen, blocks)
+        if minimum.interrupted:
+            raise KeyboardInterrupt
+
+    def _reporter(self, known):
+        def report(make_blocks, loss):
+            self._stopped = bool(self._report(known, make_blocks, loss))
+            return self._stopped
+
+        return report
+
+    def _take(self, minimum, known, chosen, blocks):
+        """Keep the end of a climb of the rows `chosen`."""
+        blocks = dict(blocks)
+        self._known, self._last = known, blocks.copy()
+        self._mean[chosen], self._std[chosen] = (blocks.pop(p) for p in _POSITIONS)
+        self._placed[chosen] = True
+        self._shared = blocks
+        self.losses += minimum.loss_curve or [minimum.fun]
+        # The limit of the schedule's own is no failure.
+        short = self._estimator.max_iter < _ITERATIONS
+        self.converged &= minimum.converged or not short
+
+    def _model(self):
+        return self._estimator._make_model(self._known, self._last, self._variance)
+
+    def _anchors(self):
+        """Some rows as `Anchors`, and which these are."""
+        some = anchor_rows(np.flatnonzero(self._placed), self._rng)
+        return Anchors(self._rows[some], self._mean[some], self._std[some]), some
+
+    def _walk(self, model, everything, n_known):
+        """Passes over all rows; `n_known` of them the functions know already."""
+        anchors, of_rows = self._anchors()
+        passes = min(N_PASSES, self._estimator.max_iter)
+        self.converged &= passes == N_PASSES
+
+        def report(loss):
+            self._share(model)
+            self.losses.append(loss)
+            self._stopped = bool(
+                self._report(
+                    everything,
+                    lambda: self._blocks(slice(None)),
+                    loss,
+                    of_rows,
+                )
+            )
+            return self._stopped
+
+        size = min(self._estimator.batch_size, len(self._rows))
+        try:
+            run_passes(
+                model,
+                self._rows,
+                self._mean,
+                self._std,
+                self._placed,
+                anchors,
+                Schedule(len(self._rows), size, n_known, passes),
+                random_state=self._rng,
+                report=report,
+            )
+        finally:
+            self._share(model)
+
+    def _share(self, model):
+        self._shared = {
+            "inducing_points": model.inducing_points.copy(),
+            "theta": model.theta.copy(),
+        }
 
 
 def _blocks(model, positions):

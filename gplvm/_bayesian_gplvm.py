@@ -68,31 +68,32 @@ class BayesianGPLVM(BatchFitting, LatentModel):
     init : {"pca", "isomap", "random"} or array-like of shape \
             (n_samples, n_components), default="pca"
         Start of the positions' means. An array is taken as it is; its spread should be
-        about that of the prior, 1.
+        about that of the prior, 1. With `batch_size` it is the start of the rows that
+        the fit begins with.
 
     n_inducing : int, default=None
         Number of inducing points M. More tighten the bound and cost their square in
         time. None: 50, or as many as there are rows.
 
     batch_size : int, default=None
-        Rows of a batch. None: every iteration is over all rows. A number: stochastic
-        variational inference [3]_, for more rows than that is practical for. They are
-        read batch by batch, from a memory-mapped array if they are in one, and have to
-        be complete. Beyond 10,000 rows the bound may end lower.
+        Rows of a batch. None: every iteration is over all rows, from the first. A
+        number, for many rows: the fit begins with a thousand of them and grows, and
+        where they are too many to climb together the others are met in batches, by
+        stochastic variational inference [3]_. Rows are read as they are needed, from a
+        memory-mapped array if they are in one, and have to be complete.
 
     n_restarts : int, default=1
         Number of starts, of which the one that ends highest is kept. Starts after
         the first are shaken copies of it with other inducing points.
 
     max_iter : int, default=1000
-        Iterations of L-BFGS at most; with `batch_size`, passes over the rows at most,
-        of which there are as many as give 100 batches, and at least 3, and then a
-        climb of all parameters together.
+        Iterations of L-BFGS at most; with `batch_size`, of each climb, of which none
+        takes more than 600, and passes over the rows at most, of which there are 3.
 
     tol : float, default=2e-3
         The fit has converged when an iteration raises the bound by less than this many
-        nats per row, averaged over five iterations. With `batch_size`, that is the
-        fit of the first rows; the number of passes does not depend on it.
+        nats per row, averaged over five iterations. With `batch_size`, that is each
+        climb; the number of passes does not depend on it.
 
     warm_start : bool, default=False
         Whether `fit` starts from the end of the last fit, if the shapes agree.
@@ -142,10 +143,11 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         The bound F on log p(Y) at the fit, in nats, for all the data.
 
     loss_curve_ : list of float
-        Minus the bound per row after each iteration, in nats.
+        Minus the bound per row after each iteration, in nats. With `batch_size`, of the
+        rows that take part by then; of a pass it is an estimate.
 
     n_iter_ : int
-        Number of iterations.
+        Number of iterations, passes included.
 
     n_components_ : int
         Number of latent dimensions.
@@ -372,7 +374,9 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             walks.append(walk)
             if walk[1].interrupted:
                 break
-        return min(walks, key=lambda walk: walk[1].fun)
+        blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
+        minimum.interrupted = walks[-1][1].interrupted  # Ctrl-C is meant for all
+        return blocks, minimum
 
     def fit_transform(self, X, y=None):
         """Fit, and return the means of the training rows' positions.
@@ -417,12 +421,14 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         """The default kernel's name; None for a kernel of the user's own."""
         return None if isinstance(self.kernel, sk.Kernel) else self.kernel or "rbf"
 
-    def _make_likelihood(self, Y, n_components, variance):
+    def _make_kernel(self, n_components, variance):
         shape = self._kernel_shape()
         if shape is None:
-            kernel = self.kernel.clone_with_theta(self.kernel.theta)
-        else:
-            kernel = default_kernel(shape, n_components, variance)
+            return self.kernel.clone_with_theta(self.kernel.theta)
+        return default_kernel(shape, n_components, variance)
+
+    def _make_likelihood(self, Y, n_components, variance):
+        kernel = self._make_kernel(n_components, variance)
         threads = None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
         make = BayesianPatternLikelihood if has_nan(Y) else BayesianLikelihood
         return make(kernel, Y, n_threads=threads)

@@ -52,6 +52,17 @@ def initial_embedding(Y, n_components, init, random_state):
             embedding = _isomap(Y, n_components)
         spread = embedding.std(axis=0).max()
         return embedding / spread if spread > 0 else embedding
+    return given_embedding(init, shape)
+
+
+def given_embedding(init, shape):
+    """The array `init` as positions of this shape (n_samples, n_components).
+
+    Raises
+    ------
+    ValueError
+        If its shape is another one, or it holds NaN or infinity.
+    """
     embedding = np.array(init, dtype=float)
     if embedding.shape != shape:
         raise ValueError(

@@ -29,12 +29,18 @@ def nearest_rows(Y, training, n_neighbors):
     # sum m (y - t)^2 = m t^2 - 2 y t + y^2 m over masks: products of the rows' values
     # (zero where they are missing), squares and masks.
     t_observed = ~np.isnan(training)
-    t = np.where(t_observed, training, 0.0)
     complete = t_observed.all()
+    t = training if complete else np.where(t_observed, training, 0.0)
+    t_squares = (t**2).T
+    of_whole = t_squares.sum(axis=0)
     for rows in row_blocks(len(Y)):
         observed = ~np.isnan(Y[rows])
+        if complete and observed.all():
+            distance = of_whole - 2.0 * (Y[rows] @ t.T)
+            nearest[rows] = _smallest(distance, n_neighbors)
+            continue
         y = np.where(observed, Y[rows], 0.0)
-        distance = observed @ (t**2).T - 2.0 * (y @ t.T)
+        distance = observed @ t_squares - 2.0 * (y @ t.T)
         if not complete:
             shared = observed.astype(float) @ t_observed.T
             distance += y**2 @ t_observed.T

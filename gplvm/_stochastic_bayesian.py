@@ -18,6 +18,7 @@ from gplvm._parallel import block_map, row_blocks
 from gplvm._stochastic import Adam
 from gplvm.gradients.inducing import standard_normal_divergence, whitening
 from gplvm.gradients.positions import expected_fit, position_step
+from gplvm.gradients.prediction import standard_normal
 from gplvm.gradients.uncollapsed import (
     best_scale,
     moments,
@@ -129,78 +130,98 @@ class RowBound:
 
     Y : ndarray of shape (n_rows, n_features)
         Rows, centred and complete.
+
+    n_threads : int, default=None
+        Threads over chunks of rows.
     """
 
-    def __init__(self, posterior, Y):
+    def __init__(self, posterior, Y, n_threads=None):
         W, C = posterior.weights, posterior.root
+        self._posterior, self._n_threads = posterior, n_threads
         self._noise_variance, self._n_features = posterior.noise_variance, Y.shape[1]
         self._expectations = Expectations(posterior.kernel, posterior.inputs)
-        self._quadratic = self._expectations.pairs.pack(W @ W.T - Y.shape[1] * C.T @ C)
+        self._products = W @ W.T - Y.shape[1] * C.T @ C
+        self._quadratic = self._expectations.pairs.pack(self._products)
         self._slope = -0.5 / self._noise_variance * self._quadratic
         self._weighed = self._expectations.weighed(self._slope)
         self._projected, self._squares = Y @ W.T, np.einsum("nd,nd->n", Y, Y)
-
-    @property
-    def n_pairs(self):
-        """Number of pairs of inducing inputs."""
-        return self._expectations.n_pairs
 
     def __call__(self, mu, S, rows):
         """Bounds (B,) and gradients (B, q) of `rows` at N(mu, diag S)."""
         divergence, dmu, dS = standard_normal_divergence(mu, S)
         statistics = self._expectations.rows(mu, S)
-        value, dpsi0, dpsi1 = expected_fit(
-            statistics.psi0,
-            statistics.psi1,
-            statistics.psi2,
-            self._projected[rows],
-            self._squares[rows],
-            self._quadratic,
-            self._noise_variance,
-            n_features=self._n_features,
+        value, dpsi0, dpsi1 = self._fit(
+            statistics.psi0, statistics.psi1, statistics.psi2, self._quadratic, rows
         )
         dmu_fit, dS_fit, _ = statistics.pull(
             dpsi0, dpsi1, self._slope, self._weighed, sums=False
         )
         return value - divergence, dmu_fit - dmu, dS_fit - dS
 
-    def settle(self, mu, S, n_steps, n_threads=None):
+    def _fit(self, psi0, psi1, psi2, quadratic, rows):
+        return expected_fit(
+            psi0,
+            psi1,
+            psi2,
+            self._projected[rows],
+            self._squares[rows],
+            quadratic,
+            self._noise_variance,
+            n_features=self._n_features,
+        )
+
+    def at_points(self, X, rows):
+        """log p(y, x) (B,) of `rows` at points X (B, q), as q(v) expects it.
+
+        It takes M exponentials a row and not M (M + 1) / 2.
+        """
+        # Without variance psi2 = k k', and tr(Q psi2) = k Q k'.
+        k = kernels.matrix(self._posterior.kernel, X, self._posterior.inputs)
+        k_diagonal = kernels.diagonal(self._posterior.kernel, X)
+        products = k @ self._products
+        products *= k
+        value, *_ = self._fit(k_diagonal, k, products, np.ones(k.shape[1]), rows)
+        return value + standard_normal(X)[0]
+
+    def settle(self, mean, std, n_steps, rows=None):
         """Positions after natural gradient steps, each row by itself.
 
         Parameters
         ----------
-        mu, S : ndarray of shape (n_rows, q)
-            Means and variances to start from.
+        mean, std : ndarray of shape (B, q)
+            Means and standard deviations to start from.
 
         n_steps : int
             Evaluations of a row at most, beside the first.
 
-        n_threads : int, default=None
-            Threads over chunks of rows.
+        rows : ndarray of shape (B,), default=None
+            Whose starts these are. None: all the rows', in their order.
 
         Returns
         -------
-        mu, S : ndarray of shape (n_rows, q)
+        mean, std : ndarray of shape (B, q)
 
-        bound : ndarray of shape (n_rows,)
+        bound : ndarray of shape (B,)
             The rows' bounds, none below that at its start.
         """
-        chunks = row_blocks(len(mu), chunk_rows(self.n_pairs))
-        with block_map(len(chunks), n_threads) as map_chunks:
+        rows = np.arange(len(mean)) if rows is None else rows
+        chunks = row_blocks(len(mean), chunk_rows(self._expectations.n_pairs))
+        with block_map(len(chunks), self._n_threads) as map_chunks:
             parts = map_chunks(
-                lambda rows: self._settle(mu[rows], S[rows], rows, n_steps), chunks
+                lambda some: self._settle(mean[some], std[some], rows[some], n_steps),
+                chunks,
             )
         return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
-    def _settle(self, mu, S, rows, n_steps):
-        mu, S, numbers = mu.copy(), S.copy(), np.arange(rows.start, rows.stop)
+    def _settle(self, mean, std, rows, n_steps):
+        mu, S = mean.copy(), std**2
         state = self(mu, S, rows)
         rate, active = np.ones(len(mu)), np.arange(len(mu))
         for _ in range(n_steps):
             step = position_step(
                 *(array[active] for array in (mu, S, *state[1:], rate))
             )
-            ahead = self(*step, numbers[active])
+            ahead = self(*step, rows[active])
             gain = ahead[0] - state[0][active]
             better = gain >= 0.0
             moved = active[better]
@@ -211,7 +232,7 @@ class RowBound:
             active = active[~better | (gain > _SETTLED)]
             if not active.size:
                 break
-        return mu, S, state[0]
+        return mu, np.sqrt(S), state[0]
 
 
 class StochasticModel:
@@ -274,23 +295,9 @@ class StochasticModel:
         n_features = functions.weights.shape[1]
         return BayesianPosterior([(np.arange(n_features), functions)], n_features)
 
-    def settle(self, Y, mean, std, n_steps):
-        """Posteriors (B, q) of rows' positions, from a start; see `RowBound.settle`."""
-        bound = RowBound(self._functions(), Y)
-        mean, S, _ = bound.settle(mean, std**2, n_steps, self._n_threads)
-        return mean, np.sqrt(S)
-
-    def higher(self, Y, mean, std):
-        """Of each row's starts (B, k, q), mean and std, those of the highest bound."""
-        bound, rows = RowBound(self._functions(), Y), np.arange(len(Y))
-        chosen = np.empty(len(Y), dtype=np.intp)
-        for some in row_blocks(len(Y), chunk_rows(bound.n_pairs)):
-            values = [
-                bound(mean[some, start], std[some, start] ** 2, rows[some])[0]
-                for start in range(mean.shape[1])
-            ]
-            chosen[some] = np.argmax(values, axis=0)
-        return mean[rows, chosen], std[rows, chosen]
+    def row_bound(self, Y):
+        """The `RowBound` of rows (B, n_features), as the functions are now."""
+        return RowBound(self._functions(), Y, self._n_threads)
 
     def step(self, Y, mean, std, *, weight, rate, pace):
         """Learn from a batch.
