@@ -10,11 +10,11 @@ from sklearn.utils import check_random_state
 
 from gplvm import kernels
 from gplvm._bayesian import BayesianPatternLikelihood
-from gplvm._bayesian_posterior import CHUNK_ROWS
 from gplvm._centred import mean_variance
 from gplvm._compat import _fit_context
 from gplvm._latent import given_embedding
 from gplvm._optimize import FitMonitor
+from gplvm._row_bound import CHUNK_ROWS
 from gplvm._row_stream import stream_rows
 from gplvm._stochastic_bayesian import StochasticModel, StreamLikelihood
 from gplvm._stochastic_fit import (

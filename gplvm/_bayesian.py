@@ -13,10 +13,11 @@ from operator import iadd
 import numpy as np
 
 from gplvm import kernels
-from gplvm._bayesian_posterior import BayesianPosterior, chunk_rows
+from gplvm._bayesian_posterior import BayesianPosterior
 from gplvm._likelihoods import Posterior
 from gplvm._missing import missing_patterns
 from gplvm._parallel import block_map, keep_freed_memory, row_blocks
+from gplvm._row_bound import chunk_rows
 from gplvm._sparse import SparseLikelihood, sum_parts
 from gplvm.gradients.inducing import (
     inducing_posterior,
@@ -80,7 +81,7 @@ class BayesianLikelihood(SparseLikelihood):
     def __init__(self, kernel, Y, n_threads=None):
         super().__init__(kernel, Y)
         keep_freed_memory()
-        self._n_threads = n_threads
+        self.n_threads = n_threads
         self._memories = []
         # Rows, columns of the factor, |Y|^2 and number of features that share Psi2.
         self._groups = [(len(Y), slice(None), self._y_squared, Y.shape[1])]
@@ -129,7 +130,7 @@ class BayesianLikelihood(SparseLikelihood):
         )
         spans = self._spans(expectations, self._factor)
         with (
-            block_map(len(spans), self._n_threads) as map_spans,
+            block_map(len(spans), self.n_threads) as map_spans,
             self._memory(expectations, len(self.Y) * eval_gradient) as memory,
         ):
             Kuu, pull_Kuu = expectations.form.covariance(inducing_points)
@@ -167,7 +168,7 @@ class BayesianLikelihood(SparseLikelihood):
         data = self._data()
         add_up, _ = self._adder(expectations, embedding, embedding_std, data, None)
         spans = self._spans(expectations, data)
-        with block_map(len(spans), self._n_threads) as map_spans:
+        with block_map(len(spans), self.n_threads) as map_spans:
             _, P, *totals = sum_parts(map_spans(add_up, spans))
         Psi2, parts = self._psi2(expectations, totals), []
         for group in range(len(self._groups)):

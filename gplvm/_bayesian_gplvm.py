@@ -314,14 +314,10 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             first=self._warm_blocks(likelihood, n_components, n_inducing),
             report=report,
         )
-        # A start at the optimum is one iteration that found nothing to do.
-        self.loss_curve_ = minimum.loss_curve or [minimum.fun]
-        if not minimum.interrupted:
-            blocks, bound = settle(blocks, likelihood)
-            self.loss_curve_[-1] = -bound / len(Y)
         for name, value in attributes(blocks).items():
             setattr(self, name, value)
         self.elbo_ = float(self.elbo())
+        self.loss_curve_ = minimum.loss_curve
         self.n_iter_ = len(self.loss_curve_)
         self._converged = minimum.converged
         monitor.close()
@@ -341,7 +337,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         report=None,
         warn=True,
     ):
-        """The end of the best of `n_restarts` walks, and how that walk went."""
+        """The settled end of the best of `n_restarts` walks, and how that walk went."""
         if first is None:
             first = first_start(
                 likelihood.Y,
@@ -376,6 +372,11 @@ class BayesianGPLVM(BatchFitting, LatentModel):
                 break
         blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
         minimum.interrupted = walks[-1][1].interrupted  # Ctrl-C is meant for all
+        # A start at the optimum is one iteration that found nothing to do.
+        minimum.loss_curve = minimum.loss_curve or [minimum.fun]
+        if not minimum.interrupted:
+            blocks, bound = settle(blocks, likelihood)
+            minimum.loss_curve[-1] = minimum.fun = -bound / len(likelihood.Y)
         return blocks, minimum
 
     def fit_transform(self, X, y=None):
@@ -652,7 +653,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         Y, dtype = self._checked_rows(X)
         means, stds = self._start_posterior
         answer = infer_new_rows(
-            self._posterior.row_bound,
+            self._posterior,
             Y,
             training=self._training_rows,
             means=means,

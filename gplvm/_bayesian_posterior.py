@@ -9,23 +9,15 @@ import numpy as np
 
 from gplvm import kernels
 from gplvm._parallel import row_blocks
-from gplvm.gradients.inducing import expected_log_density, standard_normal_divergence
+from gplvm._row_bound import RowBound, padded_chunks
 from gplvm.gradients.prediction import LOG_2_PI
 from gplvm.kernels.expectations import Expectations
 
-# A chunk's products of covariances have at most about this many entries, so that they
-# and the rows' own small arrays share the caches; its rows are whole BLAS tiles.
-CHUNK_ENTRIES = 3 * 2**17
-CHUNK_ROWS = 256
-TILE = 16
+# What a `RowBound` holds of its rows with missing values, in entries.
+_ROW_ENTRIES = 2**22
 
 # Features whose weights' products are held at a time, in entries.
 _FEATURE_ENTRIES = 2**20
-
-
-def chunk_rows(n_pairs):
-    """Rows of a chunk, for M (M + 1) / 2 pairs of inducing inputs."""
-    return min(CHUNK_ROWS, max(1, CHUNK_ENTRIES // n_pairs // TILE) * TILE)
 
 
 class BayesianPosterior:
@@ -42,28 +34,33 @@ class BayesianPosterior:
 
     def __init__(self, parts, n_features):
         _, first = parts[0]
-        self._first = first
-        self._expectations = Expectations(first.kernel, first.inputs)
-        self._noise_variance = first.noise_variance
-        pairs = self._expectations.pairs
-        self._weights = np.empty((len(first.inputs), n_features))
-        self._explained = np.empty((len(parts), self._expectations.n_pairs))
+        self._first, self.kernel, self.inputs = first, first.kernel, first.inputs
+        self.expectations = Expectations(first.kernel, first.inputs)
+        self.noise_variance = first.noise_variance
+        pairs = self.expectations.pairs
+        self.weights = np.empty((len(first.inputs), n_features))
+        self._explained = np.empty((len(parts), self.expectations.n_pairs))
         self._part_of_feature = np.empty(n_features, dtype=np.intp)
         for part, (features, posterior) in enumerate(parts):
-            self._weights[:, features] = posterior.weights
+            self.weights[:, features] = posterior.weights
             self._explained[part] = pairs.pack(posterior.root.T @ posterior.root)
             self._part_of_feature[features] = part
-        self._of_all = pairs.pack(self._weights @ self._weights.T) - (
+        self.quadratic_of_all = pairs.pack(self.weights @ self.weights.T) - (
             np.bincount(self._part_of_feature) @ self._explained
         )
 
+    @property
+    def most_rows(self):
+        """How many rows with missing values `row_bound` should be given at a time."""
+        return max(1, _ROW_ENTRIES // self.expectations.n_pairs)
+
     def __getstate__(self):
         # The expectations follow from the kernel and the inducing inputs.
-        return {k: v for k, v in vars(self).items() if k != "_expectations"}
+        return {k: v for k, v in vars(self).items() if k != "expectations"}
 
     def __setstate__(self, state):
         vars(self).update(state)
-        self._expectations = Expectations(self._first.kernel, self._first.inputs)
+        self.expectations = Expectations(self.kernel, self.inputs)
 
     def predict(self, X):
         """Mean (B, D) and variance, noise included, at positions (B, q).
@@ -72,13 +69,15 @@ class BayesianPosterior:
         """
         if len(self._explained) == 1:
             return self._first.predict(X)
-        mean = np.empty((len(X), self._weights.shape[1]))
+        mean = np.empty((len(X), self.weights.shape[1]))
         variance = np.empty(mean.shape)
-        for chunk, padded in self._padded_chunks(np.arange(len(X))):
-            k = kernels.matrix(self._first.kernel, X[padded], self._first.inputs)
-            k_diagonal = kernels.diagonal(self._first.kernel, X[padded])
+        for chunk, padded in padded_chunks(
+            np.arange(len(X)), self.expectations.n_pairs
+        ):
+            k = kernels.matrix(self.kernel, X[padded], self.inputs)
+            k_diagonal = kernels.diagonal(self.kernel, X[padded])
             n = len(chunk)
-            mean[chunk] = (k @ self._weights)[:n]
+            mean[chunk] = (k @ self.weights)[:n]
             variance[chunk] = self._variances(k, k_diagonal)[1][:n]
         return mean, variance
 
@@ -90,13 +89,15 @@ class BayesianPosterior:
         with NaN where an entry was not observed.
         """
         value, gradient = np.empty(len(X)), np.empty(X.shape)
-        noise = self._noise_variance
-        for chunk, padded in self._padded_chunks(np.arange(len(X))):
+        noise = self.noise_variance
+        for chunk, padded in padded_chunks(
+            np.arange(len(X)), self.expectations.n_pairs
+        ):
             x, n = X[padded], len(chunk)
-            k, pull = kernels.evaluate(self._first.kernel, x, self._first.inputs)
-            k_diagonal, pull_diagonal = kernels.evaluate_diagonal(self._first.kernel, x)
+            k, pull = kernels.evaluate(self.kernel, x, self.inputs)
+            k_diagonal, pull_diagonal = kernels.evaluate_diagonal(self.kernel, x)
             reduced, variance = self._variances(k, k_diagonal)
-            residual = Y[padded] - k @ self._weights
+            residual = Y[padded] - k @ self.weights
             observed = ~np.isnan(residual)
             residual[~observed] = 0.0
             # Each entry has -(log 2 pi s2 + (r^2 + v) / s2) / 2. Of a part with c
@@ -104,8 +105,8 @@ class BayesianPosterior:
             terms = residual**2 + observed * (variance - noise)
             counts = np.zeros((len(self._explained), len(x)))
             np.add.at(counts, self._part_of_feature, (observed & (reduced > 0.0)).T)
-            of_products = self._expectations.pairs.mirror(counts.T @ self._explained)
-            dk = residual @ self._weights.T
+            of_products = self.expectations.pairs.mirror(counts.T @ self._explained)
+            dk = residual @ self.weights.T
             dk += 0.5 * np.einsum("bij,bj->bi", of_products, k)
             slopes = pull(dk)[1] - pull_diagonal(0.5 * counts.sum(axis=0))[1]
             value[chunk] = -0.5 * terms[:n].sum(axis=1) / noise
@@ -115,10 +116,10 @@ class BayesianPosterior:
 
     def _variances(self, k, k_diagonal):
         """What is unexplained (B, D), also below zero by rounding, and variances."""
-        first, second = self._expectations.pairs.of(k)
+        first, second = self.expectations.pairs.of(k)
         reduced = k_diagonal[:, None] - (first * second) @ self._explained.T
         reduced = reduced[:, self._part_of_feature]
-        return reduced, np.maximum(reduced, 0.0) + self._noise_variance
+        return reduced, np.maximum(reduced, 0.0) + self.noise_variance
 
     def predict_uncertain(self, mu, S):
         """Mean and variance (B, D), noise included, where positions are N(mu, diag S).
@@ -135,94 +136,46 @@ class BayesianPosterior:
         """
         # For f = k(x, Z) u of feature d, u ~ N(W_d, A) given all the rest: the mean is
         # psi1 W_d, <f^2> = tr((W_d W_d' - (Kuu^-1 - Sigma^-1)) psi2) + psi0.
-        mean = np.empty((len(mu), self._weights.shape[1]))
+        mean = np.empty((len(mu), self.weights.shape[1]))
         variance = np.empty(mean.shape)
-        for chunk, padded in self._padded_chunks(np.arange(len(mu))):
+        for chunk, padded in padded_chunks(
+            np.arange(len(mu)), self.expectations.n_pairs
+        ):
             n = len(chunk)
-            rows = self._expectations.rows(mu[padded], S[padded])
+            rows = self.expectations.rows(mu[padded], S[padded])
             psi2 = rows.psi2
             unexplained = rows.psi0[:, None] - psi2 @ self._explained.T
             for features, products in self._weight_products():
-                of_mean = rows.psi1 @ self._weights[:, features]
+                of_mean = rows.psi1 @ self.weights[:, features]
                 spread = psi2 @ products.T - of_mean**2
                 spread += unexplained[:, self._part_of_feature[features]]
                 mean[chunk, features] = of_mean[:n]
                 variance[chunk, features] = np.maximum(spread, 0.0)[:n]
-        return mean, variance + self._noise_variance
+        return mean, variance + self.noise_variance
 
-    def row_bound(self, mu, S, Y):
-        """A bound on log p(y_b) of each row with positions N(mu, diag S).
+    def row_bound(self, Y, n_threads=None):
+        """The `RowBound` of rows (B, D), centred, with NaN where they are missing."""
+        return RowBound(self, Y, n_threads)
 
-        Each row by itself: the functions' posterior is as it was fitted.
+    def quadratic(self, observed):
+        """sum_d W_d W_d' - (Kuu^-1 - Sigma_d^-1), packed, over what rows observe.
 
-        Parameters
-        ----------
-        mu, S : ndarray of shape (B, q)
-            Means and variances of the positions.
-
-        Y : ndarray of shape (B, D)
-            Data rows, centred; NaN marks an entry that was not observed.
-
-        Returns
-        -------
-        bound : ndarray of shape (B,)
-            <log p(y | x, u)> - KL(q(x) || N(0, I)), in nats.
-
-        dmu, dS : ndarray of shape (B, q)
-            Its gradients.
+        With it <sum_d f_d^2> = c psi0 + tr(quadratic psi2), of c observed features.
         """
-        divergence, dmu, dS = standard_normal_divergence(mu, S)
-        bound, dmu, dS = -divergence, -dmu, -dS
-        observed = ~np.isnan(Y)
-        filled = np.where(observed, Y, 0.0)
-        n_observed = observed.sum(axis=1)
-        whole = n_observed == Y.shape[1]
-
-        def add(chunk, padded, quadratic, weighed=None):
-            rows = self._expectations.rows(mu[padded], S[padded])
-            value, *slopes = expected_log_density(
-                rows.psi0,
-                rows.psi1,
-                rows.psi2,
-                filled[padded],
-                n_observed[padded],
-                self._weights,
-                quadratic,
-                self._noise_variance,
-            )
-            dmu_rows, dS_rows, _ = rows.pull(*slopes, weighed, sums=False)
-            n = len(chunk)
-            bound[chunk] += value[:n]
-            dmu[chunk] += dmu_rows[:n]
-            dS[chunk] += dS_rows[:n]
-
-        # Rows without holes share one quadratic form, and with it a cheaper pullback.
-        shared = self._expectations.weighed(-0.5 / self._noise_variance * self._of_all)
-        for chunk, padded in self._padded_chunks(np.flatnonzero(whole)):
-            add(chunk, padded, self._of_all, shared)
-        for chunk, padded in self._padded_chunks(np.flatnonzero(~whole)):
-            add(chunk, padded, self._quadratic(observed[padded]))
-        return bound, dmu, dS
-
-    def _quadratic(self, observed):
-        """sum_d W_d W_d' - (Kuu^-1 - Sigma_d^-1), packed, over what rows observe."""
-        quadratic = np.zeros((len(observed), self._expectations.n_pairs))
+        quadratic = np.zeros((len(observed), self.expectations.n_pairs))
+        if not len(observed):
+            return quadratic
+        chunks = list(padded_chunks(np.arange(len(observed)), len(quadratic[0])))
         for features, products in self._weight_products():
-            seen = observed[:, features].astype(float)
-            quadratic += seen @ products
+            for chunk, padded in chunks:
+                seen = observed[padded, features].astype(float)
+                quadratic[chunk] += (seen @ products)[: len(chunk)]
         counts = np.zeros((len(observed), len(self._explained)))
         np.add.at(counts.T, self._part_of_feature, observed.T)
         return quadratic - counts @ self._explained
 
     def _weight_products(self):
         """Slices of features and their packed W_d W_d', (D, P) in pieces."""
-        size = max(1, _FEATURE_ENTRIES // self._expectations.n_pairs)
-        for features in row_blocks(self._weights.shape[1], size):
-            yield features, self._expectations.pairs.outer(self._weights[:, features].T)
-
-    def _padded_chunks(self, rows):
-        """Rows of each chunk, and the same padded to a multiple of a BLAS tile."""
-        size = chunk_rows(self._expectations.n_pairs)
-        for block in row_blocks(len(rows), size):
-            chunk = rows[block]
-            yield chunk, np.pad(chunk, (0, -len(chunk) % TILE), mode="edge")
+        size = max(1, _FEATURE_ENTRIES // self.expectations.n_pairs)
+        for features in row_blocks(self.weights.shape[1], size):
+            yield features, self.expectations.pairs.outer(self.weights[:, features].T)

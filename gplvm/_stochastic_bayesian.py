@@ -12,13 +12,10 @@ from sklearn.gaussian_process import kernels as sk
 
 from gplvm import kernels
 from gplvm._bayesian import JITTER, BayesianLikelihood
-from gplvm._bayesian_posterior import BayesianPosterior, chunk_rows
+from gplvm._bayesian_posterior import BayesianPosterior
 from gplvm._likelihoods import Posterior
-from gplvm._parallel import block_map, row_blocks
 from gplvm._stochastic import Adam
-from gplvm.gradients.inducing import standard_normal_divergence, whitening
-from gplvm.gradients.positions import expected_fit, position_step
-from gplvm.gradients.prediction import standard_normal
+from gplvm.gradients.inducing import whitening
 from gplvm.gradients.uncollapsed import (
     best_scale,
     moments,
@@ -27,12 +24,6 @@ from gplvm.gradients.uncollapsed import (
     pull_whitened_statistics,
     whitened_uncollapsed_bound,
 )
-from gplvm.kernels.expectations import Expectations
-
-# A row has settled when a step gains it less than this, in nats. A step that would
-# lose is refused and the next one is shorter.
-_SETTLED = 1e-2
-_SHORTER, _LONGER = 0.25, 2.0
 
 # Length of Adam's steps: a component of Z or log theta moves at most by about this
 # share of the ratio of the noise's standard deviation to the data's. Functions that
@@ -120,121 +111,6 @@ class BatchLikelihood(StreamLikelihood):
         return value, gradient
 
 
-class RowBound:
-    """Each row's own bound <log p(y_n | x_n, v)> - KL(q(x_n) || p), and its maximiser.
-
-    Parameters
-    ----------
-    posterior : Posterior
-        What is known of the functions.
-
-    Y : ndarray of shape (n_rows, n_features)
-        Rows, centred and complete.
-
-    n_threads : int, default=None
-        Threads over chunks of rows.
-    """
-
-    def __init__(self, posterior, Y, n_threads=None):
-        W, C = posterior.weights, posterior.root
-        self._posterior, self._n_threads = posterior, n_threads
-        self._noise_variance, self._n_features = posterior.noise_variance, Y.shape[1]
-        self._expectations = Expectations(posterior.kernel, posterior.inputs)
-        self._products = W @ W.T - Y.shape[1] * C.T @ C
-        self._quadratic = self._expectations.pairs.pack(self._products)
-        self._slope = -0.5 / self._noise_variance * self._quadratic
-        self._weighed = self._expectations.weighed(self._slope)
-        self._projected, self._squares = Y @ W.T, np.einsum("nd,nd->n", Y, Y)
-
-    def __call__(self, mu, S, rows):
-        """Bounds (B,) and gradients (B, q) of `rows` at N(mu, diag S)."""
-        divergence, dmu, dS = standard_normal_divergence(mu, S)
-        statistics = self._expectations.rows(mu, S)
-        value, dpsi0, dpsi1 = self._fit(
-            statistics.psi0, statistics.psi1, statistics.psi2, self._quadratic, rows
-        )
-        dmu_fit, dS_fit, _ = statistics.pull(
-            dpsi0, dpsi1, self._slope, self._weighed, sums=False
-        )
-        return value - divergence, dmu_fit - dmu, dS_fit - dS
-
-    def _fit(self, psi0, psi1, psi2, quadratic, rows):
-        return expected_fit(
-            psi0,
-            psi1,
-            psi2,
-            self._projected[rows],
-            self._squares[rows],
-            quadratic,
-            self._noise_variance,
-            n_features=self._n_features,
-        )
-
-    def at_points(self, X, rows):
-        """log p(y, x) (B,) of `rows` at points X (B, q), as q(v) expects it.
-
-        It takes M exponentials a row and not M (M + 1) / 2.
-        """
-        # Without variance psi2 = k k', and tr(Q psi2) = k Q k'.
-        k = kernels.matrix(self._posterior.kernel, X, self._posterior.inputs)
-        k_diagonal = kernels.diagonal(self._posterior.kernel, X)
-        products = k @ self._products
-        products *= k
-        value, *_ = self._fit(k_diagonal, k, products, np.ones(k.shape[1]), rows)
-        return value + standard_normal(X)[0]
-
-    def settle(self, mean, std, n_steps, rows=None):
-        """Positions after natural gradient steps, each row by itself.
-
-        Parameters
-        ----------
-        mean, std : ndarray of shape (B, q)
-            Means and standard deviations to start from.
-
-        n_steps : int
-            Evaluations of a row at most, beside the first.
-
-        rows : ndarray of shape (B,), default=None
-            Whose starts these are. None: all the rows', in their order.
-
-        Returns
-        -------
-        mean, std : ndarray of shape (B, q)
-
-        bound : ndarray of shape (B,)
-            The rows' bounds, none below that at its start.
-        """
-        rows = np.arange(len(mean)) if rows is None else rows
-        chunks = row_blocks(len(mean), chunk_rows(self._expectations.n_pairs))
-        with block_map(len(chunks), self._n_threads) as map_chunks:
-            parts = map_chunks(
-                lambda some: self._settle(mean[some], std[some], rows[some], n_steps),
-                chunks,
-            )
-        return tuple(map(np.concatenate, zip(*parts, strict=True)))
-
-    def _settle(self, mean, std, rows, n_steps):
-        mu, S = mean.copy(), std**2
-        state = self(mu, S, rows)
-        rate, active = np.ones(len(mu)), np.arange(len(mu))
-        for _ in range(n_steps):
-            step = position_step(
-                *(array[active] for array in (mu, S, *state[1:], rate))
-            )
-            ahead = self(*step, rows[active])
-            gain = ahead[0] - state[0][active]
-            better = gain >= 0.0
-            moved = active[better]
-            for array, new in zip((mu, S, *state), (*step, *ahead), strict=True):
-                array[moved] = new[better]
-            rate[active] *= np.where(better, _LONGER, _SHORTER)
-            np.minimum(rate, 1.0, out=rate)
-            active = active[~better | (gain > _SETTLED)]
-            if not active.size:
-                break
-        return mu, np.sqrt(S), state[0]
-
-
 class StochasticModel:
     """What batches improve: q(v), inducing inputs, hyperparameters and noise.
 
@@ -297,7 +173,7 @@ class StochasticModel:
 
     def row_bound(self, Y):
         """The `RowBound` of rows (B, n_features), as the functions are now."""
-        return RowBound(self._functions(), Y, self._n_threads)
+        return self.posterior().row_bound(Y, self._n_threads)
 
     def step(self, Y, mean, std, *, weight, rate, pace):
         """Learn from a batch.

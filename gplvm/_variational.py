@@ -169,13 +169,16 @@ def settle(blocks, likelihood):
     # q(u) anew, only raises it.
     bound = likelihood.elbo(**blocks)
     for _ in range(_SETTLING_ROUNDS):
-        mean, std, _ = infer_rows(
-            likelihood.posterior(**blocks).row_bound,
-            likelihood.Y,
-            blocks["embedding"][:, np.newaxis],
-            blocks["embedding_std"][:, np.newaxis],
-            max_iter=_SETTLING_STEPS,
-        )
+        functions = likelihood.posterior(**blocks)
+        ends = [
+            functions.row_bound(likelihood.Y[rows], likelihood.n_threads).settle(
+                blocks["embedding"][rows],
+                blocks["embedding_std"][rows],
+                _SETTLING_STEPS,
+            )
+            for rows in row_blocks(len(likelihood.Y), functions.most_rows)
+        ]
+        mean, std, _ = map(np.concatenate, zip(*ends, strict=True))
         settled = {**blocks, "embedding": mean, "embedding_std": std}
         higher = likelihood.elbo(**settled)
         if not higher > bound:
@@ -184,16 +187,16 @@ def settle(blocks, likelihood):
     return blocks, bound
 
 
-def infer_rows(row_bound, Y, means, stds, *, max_iter=200, tol=1e-9):
-    """Variational posteriors of new rows' positions, each row by itself.
+def infer_rows(row_bound, rows, means, stds, *, max_iter=200, tol=1e-9):
+    """Variational posteriors of rows' positions, each row by itself.
 
     Parameters
     ----------
-    row_bound : callable
-        ``row_bound(mu, S, Y) -> (bound (B,), dmu (B, q), dS (B, q))``, row by row.
+    row_bound : RowBound
+        The rows' bounds.
 
-    Y : ndarray of shape (n_rows, n_features)
-        Data rows, centred; NaN where they are missing.
+    rows : ndarray of shape (n_rows,)
+        Their numbers there.
 
     means, stds : ndarray of shape (n_rows, n_starts, q)
         Each row's starts; the best end wins.
@@ -210,16 +213,7 @@ def infer_rows(row_bound, Y, means, stds, *, max_iter=200, tol=1e-9):
         The highest bound on each row's log density, in nats.
     """
     n_rows, n_starts, q = means.shape
-    parts = [
-        _infer_block(row_bound, Y[rows], means[rows], stds[rows], max_iter, tol)
-        for rows in row_blocks(n_rows, max(1, _CURVATURES // (n_starts * (2 * q) ** 2)))
-    ]
-    return tuple(map(np.concatenate, zip(*parts, strict=True)))
-
-
-def _infer_block(row_bound, Y, means, stds, max_iter, tol):
-    n_rows, n_starts, q = means.shape
-    owner = np.repeat(np.arange(n_rows), n_starts)
+    owner = np.repeat(rows, n_starts)
     units = stds.reshape(-1, q)
     limits = np.log(_STD_BOUNDS)
 
@@ -229,7 +223,7 @@ def _infer_block(row_bound, Y, means, stds, max_iter, tol):
 
     def negative(coordinates, problems):
         mu, std = positions(coordinates, problems)
-        bound, dmu, dS = row_bound(mu, std**2, Y[owner[problems]])
+        bound, dmu, dS = row_bound(mu, std**2, owner[problems])
         # dF/dlog s = 2 s^2 dF/dS, inside the limits.
         inside = (coordinates[:, q:] > limits[0]) & (coordinates[:, q:] < limits[1])
         return -bound, -np.hstack([units[problems] * dmu, 2.0 * std**2 * dS * inside])
@@ -248,13 +242,13 @@ def _infer_block(row_bound, Y, means, stds, max_iter, tol):
     return mean, std, -values.ravel()[winner]
 
 
-def infer_new_rows(row_bound, Y, *, training, means, stds):
+def infer_new_rows(functions, Y, *, training, means, stds):
     """Posteriors of rows, from those of their nearest training rows.
 
     Parameters
     ----------
-    row_bound
-        As in `infer_rows`.
+    functions : BayesianPosterior
+        What is known of the functions.
 
     Y : ndarray of shape (n_rows, n_features)
         Data rows, centred; NaN where they are missing.
@@ -272,6 +266,16 @@ def infer_new_rows(row_bound, Y, *, training, means, stds):
     mean, std, bound
         As `infer_rows` returns them.
     """
+    walks = 2 * (2 * means.shape[1]) ** 2
+    size = max(1, min(_CURVATURES // walks, functions.most_rows))
+    parts = [
+        _infer_block(functions.row_bound(Y[rows]), Y[rows], training, means, stds)
+        for rows in row_blocks(len(Y), size)
+    ]
+    return tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _infer_block(row_bound, Y, training, means, stds):
     neighbors = nearest_rows(Y, training, min(_N_NEIGHBORS, len(training)))
     owner = np.full(len(Y), -1)
     for column in range(neighbors.shape[1] - 1, -1, -1):
@@ -283,23 +287,21 @@ def infer_new_rows(row_bound, Y, *, training, means, stds):
     bound = np.empty(len(Y))
     mean[known], std[known] = means[owner[known]], stds[owner[known]]
     if known.size:
-        bound[known], _, _ = row_bound(mean[known], std[known] ** 2, Y[known])
+        bound[known], _, _ = row_bound(mean[known], std[known] ** 2, known)
     if new.size:
-        starts = _two_starts(row_bound, Y[new], neighbors[new], means, stds)
+        starts = _two_starts(row_bound, new, neighbors[new], means, stds)
         mean[new], std[new], bound[new] = infer_rows(
-            row_bound, Y[new], means[starts], stds[starts]
+            row_bound, new, means[starts], stds[starts]
         )
     return mean, std, bound
 
 
-def _two_starts(row_bound, Y, neighbors, means, stds):
+def _two_starts(row_bound, rows, neighbors, means, stds):
     """Two training rows each, (n_rows, 2): the neighbour of highest bound, and the one
     of highest bound elsewhere."""
     n_rows, n_neighbors = neighbors.shape
     flat = neighbors.ravel()
-    bound, _, _ = row_bound(
-        means[flat], stds[flat] ** 2, np.repeat(Y, n_neighbors, axis=0)
-    )
+    bound, _, _ = row_bound(means[flat], stds[flat] ** 2, np.repeat(rows, n_neighbors))
     bound = bound.reshape(n_rows, n_neighbors)
     rows = np.arange(n_rows)
     first = bound.argmax(axis=1)

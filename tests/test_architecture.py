@@ -26,6 +26,7 @@ LAYERS = [
         "_moments",
         "_optimize",
         "_projection",
+        "_row_bound",
         "_sparse",
         "_row_stream",
         "_stochastic",

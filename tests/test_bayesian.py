@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import multivariate_normal, norm
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm import _bayesian, _bayesian_posterior, _sparse
+from gplvm import _bayesian, _row_bound, _sparse
 from gplvm._bayesian import BayesianLikelihood, BayesianPatternLikelihood
 from gplvm._likelihoods import DenseLikelihood
 from gplvm._missing import SparsePatternLikelihood
@@ -184,7 +184,7 @@ def test_chunks_threads_and_memory_change_nothing(name, missing, monkeypatch):
     theta = _theta(kernel)
     cls = BayesianPatternLikelihood if missing else BayesianLikelihood
     whole = cls(kernel, Y).elbo(**point, theta=theta, eval_gradient=True)
-    monkeypatch.setattr(_bayesian_posterior, "CHUNK_ROWS", 16)
+    monkeypatch.setattr(_row_bound, "CHUNK_ROWS", 16)
     monkeypatch.setattr(_bayesian, "_SUMMED_ROWS", (16, 16))
     several = cls(kernel, Y, n_threads=3)
     first = several.elbo(**point, theta=theta, eval_gradient=True)
@@ -320,13 +320,13 @@ def test_bound_of_rows(name, missing):
     Y[1, 2] = Y[3, :3] = np.nan
 
     def total(mu, S):
-        bound, dmu, dS = posterior.row_bound(mu, S, Y)
+        bound, dmu, dS = posterior.row_bound(Y)(mu, S, np.arange(5))
         return bound.sum(), {"mu": dmu, "S": dS}
 
     assert check_gradient(total, {"mu": mu, "S": S}) < 1e-6
-    bound, dmu, dS = posterior.row_bound(mu, S, Y)
+    bound, dmu, dS = posterior.row_bound(Y)(mu, S, np.arange(5))
     for b in range(5):
-        one = posterior.row_bound(mu[[b]], S[[b]], Y[[b]])
+        one = posterior.row_bound(Y[[b]])(mu[[b]], S[[b]], np.zeros(1, dtype=int))
         assert_allclose(one[0][0], bound[b], rtol=1e-12)
         assert_allclose(one[1][0], dmu[b], rtol=1e-9, atol=1e-9)
         assert_allclose(one[2][0], dS[b], rtol=1e-9, atol=1e-9)
@@ -334,7 +334,7 @@ def test_bound_of_rows(name, missing):
     # above the density itself.
     tiny = np.full_like(S, 1e-16)
     noise = 0.3 + (0.1 if name == "sum" else 0.0)
-    bound, *_ = posterior.row_bound(mu, tiny, Y)
+    bound, *_ = posterior.row_bound(Y)(mu, tiny, np.arange(5))
     divergence = [
         _divergence({"embedding": m, "embedding_std": np.full(2, 1e-8)}) for m in mu
     ]
@@ -354,7 +354,8 @@ def test_a_row_of_the_data_is_bounded_as_the_data_are():
     theta = _theta(kernel)
     likelihood = BayesianLikelihood(kernel, Y)
     posterior = likelihood.posterior(**point, theta=theta)
-    row, *_ = posterior.row_bound(point["embedding"], point["embedding_std"] ** 2, Y)
+    S = point["embedding_std"] ** 2
+    row, *_ = posterior.row_bound(Y)(point["embedding"], S, np.arange(len(Y)))
     Z = point["inducing_points"]
     Kuu = kernel(Z, Z) + _bayesian.JITTER * 1.3 * np.eye(4)
     _, psi1, packed, _ = evaluate_expectations(

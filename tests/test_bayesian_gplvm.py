@@ -143,7 +143,8 @@ def test_new_rows_are_at_a_maximum_of_their_bound(data, model):
     for _ in range(10):
         moved = mean + 0.1 * std * rng.normal(size=mean.shape)
         wider = std * np.exp(0.1 * rng.normal(size=std.shape))
-        bound, _, _ = model._posterior.row_bound(moved, wider**2, centred)
+        row_bound = model._posterior.row_bound(centred)
+        bound, _, _ = row_bound(moved, wider**2, np.arange(len(centred)))
         assert np.all(bound < best + 1e-7)
 
 

@@ -17,7 +17,7 @@ from gplvm.gradients.inducing import LOG_2_PI
 def expected_fit(
     psi0, psi1, psi2, projected, y_squared, quadratic, noise_variance, *, n_features
 ):
-    """<log p(y_n | x_n, v)> of complete rows, v being as q has it.
+    """<log p(y_n | x_n, v)> of rows' observed entries, v being as q has it.
 
     Parameters
     ----------
@@ -25,36 +25,43 @@ def expected_fit(
         Expected covariances of the rows, the last as packed lower triangles.
 
     projected : ndarray of shape (B, n_inducing)
-        ``Y W'``, the rows with the weights W of the predictions ``k W``.
+        ``Y W'``, the rows, 0 where they are missing, with the weights W of the
+        predictions ``k W``.
 
     y_squared : ndarray of shape (B,)
         Squared norms of the rows.
 
-    quadratic : ndarray of shape (P,)
-        W W' - D C'C, packed so that its product with `psi2` is a trace.
+    quadratic : ndarray of shape (P,) or (B, P)
+        W W' - D C'C over the observed features, packed so that its product with `psi2`
+        is a trace; one for each row, or for all.
 
     noise_variance : float
         Variance of the noise.
 
-    n_features : int
-        D.
+    n_features : int or ndarray of shape (B,)
+        D, the number of observed features.
 
     Returns
     -------
     value : ndarray of shape (B,)
         In nats.
 
-    dpsi0, dpsi1 : ndarray of shape (B,) and (B, n_inducing)
-        Its gradients; that of `psi2` is ``-quadratic / (2 s2)``.
+    dpsi0, dpsi1, dpsi2 : ndarray
+        Its gradients, the last of the shape of `quadratic`.
     """
     # -(D log(2 pi s2) + (|y|^2 - 2 psi1 W y + tr((W W' - D C'C) psi2) + D psi0) / s2)/2
     # with <f_d^2> = psi0 + tr((W_d W_d' - C'C) psi2).
     misfit = y_squared - 2.0 * np.einsum("bm,bm->b", psi1, projected)
-    misfit += psi2 @ quadratic + n_features * psi0
+    if quadratic.ndim == 1:
+        misfit += psi2 @ quadratic
+    else:
+        misfit += np.einsum("bp,bp->b", psi2, quadratic)
+    misfit += n_features * psi0
     constant = n_features * (LOG_2_PI + np.log(noise_variance))
-    dpsi0 = np.full(len(psi0), -0.5 * n_features / noise_variance)
     value = -0.5 * (constant + misfit / noise_variance)
-    return value, dpsi0, projected / noise_variance
+    scale = -0.5 / noise_variance
+    dpsi0 = np.broadcast_to(scale * n_features, psi0.shape)
+    return value, dpsi0, projected / noise_variance, scale * quadratic
 
 
 def position_step(mu, S, dmu, dS, rate, *, limit=4.0):

@@ -57,6 +57,10 @@ class Pairs:
         """The symmetric matrix (M, M) of packed entries."""
         return packed[self.full]
 
+    def whole(self, packed):
+        """The symmetric matrix of which `pack` makes these."""
+        return self.unpack(packed / self._weights)
+
     def outer(self, vectors):
         """Entries (n, P) of n matrices v v' for v of (n, M), as `pack` weighs them."""
         first, second = self.of(vectors)
