@@ -24,7 +24,7 @@ _RENEWALS = 5
 # Bounds of a position's standard deviation; the prior's is 1.
 _STD_BOUNDS = (1e-4, 10.0)
 
-# Entries of the curvatures, (2 q)^2 for each walk, of the rows that walk side by side:
+# Entries of the curvatures, (2 q)^2 for each row, of the rows that walk side by side:
 # 16 MB. Fewer rows at a time take longer, since the last of them walk almost alone.
 _CURVATURES = 2**21
 
@@ -35,6 +35,9 @@ _FIRST_STEP = 0.1
 # best at half the positions' spread from it.
 _N_NEIGHBORS = 10
 _ELSEWHERE = 0.5
+
+# Ends whose bounds differ by less, in nats, may be on their way to the same optimum.
+_MEETING = 0.1
 
 # A walk that has stopped has left some rows' positions up to half the prior's standard
 # deviation from where their own bounds are highest, on data of 1000 rows; two rounds of
@@ -187,8 +190,8 @@ def settle(blocks, likelihood):
     return blocks, bound
 
 
-def infer_rows(row_bound, rows, means, stds, *, max_iter=200, tol=1e-9):
-    """Variational posteriors of rows' positions, each row by itself.
+def infer_rows(row_bound, rows, mean, std, *, max_iter=200, tol=1e-9):
+    """Variational posteriors of rows' positions, each row by itself, by BFGS.
 
     Parameters
     ----------
@@ -198,8 +201,8 @@ def infer_rows(row_bound, rows, means, stds, *, max_iter=200, tol=1e-9):
     rows : ndarray of shape (n_rows,)
         Their numbers there.
 
-    means, stds : ndarray of shape (n_rows, n_starts, q)
-        Each row's starts; the best end wins.
+    mean, std : ndarray of shape (n_rows, q)
+        Where they start; `std` is the unit of the steps too.
 
     max_iter, tol
         As in `minimize_rows`.
@@ -212,34 +215,24 @@ def infer_rows(row_bound, rows, means, stds, *, max_iter=200, tol=1e-9):
     bound : ndarray of shape (n_rows,)
         The highest bound on each row's log density, in nats.
     """
-    n_rows, n_starts, q = means.shape
-    owner = np.repeat(rows, n_starts)
-    units = stds.reshape(-1, q)
-    limits = np.log(_STD_BOUNDS)
+    limits, q = np.log(_STD_BOUNDS), mean.shape[1]
 
-    def positions(coordinates, problems):
-        mu = units[problems] * coordinates[:, :q]
+    def positions(coordinates, some):
+        mu = std[some] * coordinates[:, :q]
         return mu, np.exp(np.clip(coordinates[:, q:], *limits))
 
-    def negative(coordinates, problems):
-        mu, std = positions(coordinates, problems)
-        bound, dmu, dS = row_bound(mu, std**2, owner[problems])
+    def negative(coordinates, some):
+        mu, s = positions(coordinates, some)
+        bound, dmu, dS = row_bound(mu, s**2, rows[some])
         # dF/dlog s = 2 s^2 dF/dS, inside the limits.
         inside = (coordinates[:, q:] > limits[0]) & (coordinates[:, q:] < limits[1])
-        return -bound, -np.hstack([units[problems] * dmu, 2.0 * std**2 * dS * inside])
+        return -bound, -np.hstack([std[some] * dmu, 2.0 * s**2 * dS * inside])
 
-    starts = np.hstack([means.reshape(-1, q) / units, np.log(units)])
+    starts = np.hstack([mean / std, np.log(std)])
     ends, values = minimize_rows(
         negative, starts, first_step=_FIRST_STEP, max_iter=max_iter, tol=tol
     )
-    values = values.reshape(n_rows, n_starts)
-    # Of starts that meet in one optimum, up to rounding, the first wins: a row's answer
-    # does not depend on its batch.
-    lowest = values.min(axis=1, keepdims=True)
-    winner = np.argmax(values <= lowest + 1e-7 * (1.0 + np.abs(lowest)), axis=1)
-    winner += n_starts * np.arange(n_rows)
-    mean, std = positions(ends[winner], winner)
-    return mean, std, -values.ravel()[winner]
+    return *positions(ends, slice(None)), -values
 
 
 def infer_new_rows(functions, Y, *, training, means, stds):
@@ -266,8 +259,8 @@ def infer_new_rows(functions, Y, *, training, means, stds):
     mean, std, bound
         As `infer_rows` returns them.
     """
-    walks = 2 * (2 * means.shape[1]) ** 2
-    size = max(1, min(_CURVATURES // walks, functions.most_rows))
+    curvatures = (2 * means.shape[1]) ** 2
+    size = max(1, min(_CURVATURES // curvatures, functions.most_rows))
     parts = [
         _infer_block(functions.row_bound(Y[rows]), Y[rows], training, means, stds)
         for rows in row_blocks(len(Y), size)
@@ -289,9 +282,16 @@ def _infer_block(row_bound, Y, training, means, stds):
     if known.size:
         bound[known], _, _ = row_bound(mean[known], std[known] ** 2, known)
     if new.size:
-        starts = _two_starts(row_bound, new, neighbors[new], means, stds)
+        starts = _two_starts(row_bound, new, neighbors[new], means, stds).ravel()
+        *ends, values = row_bound.settle(
+            means[starts], stds[starts], _SETTLING_STEPS, np.repeat(new, 2)
+        )
+        # Of ends that meet in one optimum the first wins, whatever the rounding.
+        values = values.reshape(-1, 2)
+        second = values[:, 1] > values[:, 0] + _MEETING
+        best = 2 * np.arange(len(new)) + second
         mean[new], std[new], bound[new] = infer_rows(
-            row_bound, new, means[starts], stds[starts]
+            row_bound, new, *(end[best] for end in ends)
         )
     return mean, std, bound
 
