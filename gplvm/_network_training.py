@@ -66,7 +66,7 @@ class TrainedNetwork:
         """The parameters that the fitted `coefs` and `intercepts` stand for."""
         (W1, W2), (b1, b2) = (coef.T for coef in coefs), intercepts
         V, c = unfold(W1, b1, self.standard)
-        return np.concatenate([part.ravel() for part in (V, c, W2, b2)]).astype(dtype)
+        return np.concatenate([part.T.ravel() for part in (V, c, W2, b2)]).astype(dtype)
 
     def layers(self, x, dtype):
         """`coefs_` and `intercepts_` for the data as they are."""
@@ -90,7 +90,6 @@ class TrainedNetwork:
         parameters, gradient = parameter_views(x, *self._shape), np.empty_like(x)
         gradients = parameter_views(gradient, *self._shape)
         buffers = loss_buffers(most_rows, self.n_hidden, self.n_classes, x.dtype)
-        scratch = np.empty_like(parameters[0])
         take = _row_taker(X, most_rows)
         if weight is not None:
             weight = (weight / weight.mean()).astype(x.dtype)
@@ -107,7 +106,6 @@ class TrainedNetwork:
                 alpha,
                 self.standard,
                 buffers,
-                scratch,
             )
             return loss, gradient
 

@@ -574,13 +574,14 @@ class SwishMLPClassifier(
         return logits
 
     def _class_indices(self, y):
-        unknown = np.setdiff1d(y, self.classes_)
-        if unknown.size:
+        indices = np.searchsorted(self.classes_, y)
+        known = self.classes_[indices.clip(max=self.classes_.size - 1)] == y
+        if not np.all(known):
             raise ValueError(
-                f"y has the classes {unknown}, which are not among those seen first, "
-                f"{self.classes_}."
+                f"y has the classes {np.unique(y[~known])}, which are not among those "
+                f"seen first, {self.classes_}."
             )
-        return np.searchsorted(self.classes_, y)
+        return indices
 
     def _row_weights(self, sample_weight, labels):
         return row_weights(
