@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.metrics import accuracy_score
 
+from gplvm._parallel import threads_for_products
 from gplvm.gradients.network import (
     loss_buffers,
     n_network_parameters,
@@ -75,6 +76,10 @@ class TrainedNetwork:
             "coefs_": [W1.astype(dtype).T, W2.astype(dtype).T],
             "intercepts_": [b1.astype(dtype), b2.astype(dtype)],
         }
+
+    def few_threads(self, n_rows):
+        """A context for many evaluations of so many rows: no more threads than help."""
+        return threads_for_products(n_rows * self.n_features * self.n_hidden)
 
     def accuracy(self, x, X, y, weight):
         """The share, by weight, of rows whose most probable class is that of `y`."""

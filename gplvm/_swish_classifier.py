@@ -340,34 +340,36 @@ class SwishMLPClassifier(
             batch = self._batch_size(y.size)
             if self.solver == "lbfgs":
                 self._optimizer = None
-                best = minimize_lbfgs(
-                    network.objective_of_all_rows(X, y, weight, alpha),
-                    x,
-                    max_iter=self.max_iter,
-                    tol=self.tol,
-                    on_iteration=lambda point, loss: monitor.iteration(
-                        loss, lambda: network.layers(point, dtype)
-                    ),
-                    name=name,
-                )
+                with network.few_threads(y.size):
+                    best = minimize_lbfgs(
+                        network.objective_of_all_rows(X, y, weight, alpha),
+                        x,
+                        max_iter=self.max_iter,
+                        tol=self.tol,
+                        on_iteration=lambda point, loss: monitor.iteration(
+                            loss, lambda: network.layers(point, dtype)
+                        ),
+                        name=name,
+                    )
             else:
                 self._optimizer = self._new_optimizer(x)
-                best = minimize_stochastic(
-                    network.objective(x, X, y, weight, alpha, batch),
-                    x,
-                    self._optimizer,
-                    n_samples=y.size,
-                    batch_size=batch,
-                    max_iter=self.max_iter,
-                    random_state=self._random_state,
-                    tol=self.tol,
-                    n_iter_no_change=self.n_iter_no_change,
-                    score=held_out and (lambda: network.accuracy(x, *held_out)),
-                    on_epoch=lambda loss: monitor.iteration(
-                        loss, lambda: network.layers(x, dtype)
-                    ),
-                    name=name,
-                )
+                with network.few_threads(batch):
+                    best = minimize_stochastic(
+                        network.objective(x, X, y, weight, alpha, batch),
+                        x,
+                        self._optimizer,
+                        n_samples=y.size,
+                        batch_size=batch,
+                        max_iter=self.max_iter,
+                        random_state=self._random_state,
+                        tol=self.tol,
+                        n_iter_no_change=self.n_iter_no_change,
+                        score=held_out and (lambda: network.accuracy(x, *held_out)),
+                        on_epoch=lambda loss: monitor.iteration(
+                            loss, lambda: network.layers(x, dtype)
+                        ),
+                        name=name,
+                    )
             self._finish(best, network, dtype, fresh, y.size)
             monitor.close()
         return self
@@ -449,16 +451,17 @@ class SwishMLPClassifier(
             if self._optimizer is None:
                 self._optimizer = self._new_optimizer(x)
             batch_size = self._batch_size(y.size)
-            best = minimize_stochastic(
-                network.objective(x, X, y, weight, self.alpha, batch_size),
-                x,
-                self._optimizer,
-                n_samples=y.size,
-                batch_size=batch_size,
-                max_iter=1,
-                random_state=self._random_state,
-                name=type(self).__name__,
-            )
+            with network.few_threads(batch_size):
+                best = minimize_stochastic(
+                    network.objective(x, X, y, weight, self.alpha, batch_size),
+                    x,
+                    self._optimizer,
+                    n_samples=y.size,
+                    batch_size=batch_size,
+                    max_iter=1,
+                    random_state=self._random_state,
+                    name=type(self).__name__,
+                )
             self._finish(best, network, X.dtype, fresh, y.size)
         return self
 

@@ -13,7 +13,16 @@ PACKAGE = Path(gplvm.__file__).parent
 
 # A module may import from the layers before its own, and from its own room.
 LAYERS = [
-    {"_blas", "_centred", "_compat", "_files", "_linalg", "_parallel", "_probe", "_validation"},
+    {
+        "_blas",
+        "_centred",
+        "_compat",
+        "_files",
+        "_linalg",
+        "_parallel",
+        "_probe",
+        "_validation",
+    },
     {"gradients", "kernels"},
     {
         "_latent",
