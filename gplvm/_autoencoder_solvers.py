@@ -16,15 +16,22 @@ from gplvm.gradients.autoencoder import (
     autoencoder_loss,
     centred_autoencoder_loss,
     optimal_loss,
-    principal_axes,
-    scale_to_axes,
     shrink_axes,
+)
+from gplvm.gradients.subspace import (
+    AxisCoordinates,
+    principal_axes,
     subspace_autoencoder_loss,
 )
 
 # Up to this many coordinates an iteration takes about a millisecond, in which several
 # BLAS threads cost more than they bring: 100 times more where the cores are busy.
 _ONE_THREAD = 2000
+
+# L-BFGS looks for as many axes next to those sought, or for so many, if there are
+# that many coordinates; with fewer it is as fast without.
+_FEWEST_SPARE = 5
+_SPARE_FROM = 100
 
 # Adam: epochs without improvement until the step is halved, and until it ends.
 _PATIENCE = 3
@@ -197,26 +204,51 @@ class LinearProblem:
         self._take(
             second_moments(self._X, self._mean, settings.n_components, unit=self._unit)
         )
-        S = self._moments.S
+        S, tol = self._moments.S, 1e-14 if settings.tol is None else settings.tol
         if previous is not None:
             previous = self._moments.from_data(previous)
+        start = _start(settings, S.shape[0], previous)
+        coordinates = AxisCoordinates(S, self._spare_rows())
+        promise = np.inf
+
+        def objective(U):
+            nonlocal promise
+            loss, gradient = subspace_autoencoder_loss(
+                coordinates.rows(U), S, eval_gradient=True
+            )
+            gradient = coordinates.rows(gradient)
+            promise = coordinates.promise(gradient)
+            return loss, gradient
+
+        def report(U, loss):
+            stop = self._report(
+                self._per_row(loss), lambda: self._best_mixture(coordinates.rows(U)).W
+            )
+            return stop or promise < tol
+
         # Products of a sparse matrix have no use for BLAS.
         small = not isinstance(S, np.ndarray) or len(S) <= _ONE_THREAD
         with one_blas_thread() if small else nullcontext():
             minimum = _descend(
-                lambda V: subspace_autoencoder_loss(V, S, eval_gradient=True),
-                _start(settings, S.shape[0], previous),
+                objective,
+                start,
                 settings,
-                tol=1e-14 if settings.tol is None else settings.tol,
-                renew=lambda V: scale_to_axes(V, S),
-                report=lambda V, loss: self._report(
-                    self._per_row(loss), lambda: self._best_mixture(V).W
-                ),
+                tol=tol,
+                renew=coordinates.renew,
+                report=report,
             )
-            fitted = self._best_mixture(minimum.x)
+            fitted = self._best_mixture(coordinates.rows(minimum.x))
         curve = [self._per_row(loss) for loss in minimum.loss_curve]
         fitted.curve = curve or [fitted.loss]
         return fitted
+
+    def _spare_rows(self):
+        """Random rows beside those sought, for `AxisCoordinates`."""
+        m, size = self._settings.n_components, self._moments.S.shape[0]
+        n_spare = 0
+        if size >= _SPARE_FROM:
+            n_spare = max(min(max(m, _FEWEST_SPARE), size // 2 - m), 0)
+        return self._settings.random_state.standard_normal((n_spare, size))
 
     def adam(self, previous):
         """Steps over mini-batches, then the best mixture of the rows found."""
