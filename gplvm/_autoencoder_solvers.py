@@ -33,6 +33,9 @@ _ONE_THREAD = 2000
 _FEWEST_SPARE = 5
 _SPARE_FROM = 100
 
+# Iterations until the coordinates are renewed, half as many where they know less.
+_LEG = 10
+
 # Adam: epochs without improvement until the step is halved, and until it ends.
 _PATIENCE = 3
 _NO_CHANGE = 10
@@ -208,7 +211,8 @@ class LinearProblem:
         if previous is not None:
             previous = self._moments.from_data(previous)
         start = _start(settings, S.shape[0], previous)
-        coordinates = AxisCoordinates(S, self._spare_rows())
+        spare = self._spare_rows()
+        coordinates = AxisCoordinates(S, spare)
         promise = np.inf
 
         def objective(U):
@@ -235,6 +239,7 @@ class LinearProblem:
                 settings,
                 tol=tol,
                 renew=coordinates.renew,
+                first_leg=_LEG if len(spare) else _LEG // 2,
                 report=report,
             )
             fitted = self._best_mixture(coordinates.rows(minimum.x))
@@ -247,7 +252,7 @@ class LinearProblem:
         m, size = self._settings.n_components, self._moments.S.shape[0]
         n_spare = 0
         if size >= _SPARE_FROM:
-            n_spare = max(min(max(m, _FEWEST_SPARE), size // 2 - m), 0)
+            n_spare = max(min(max(m, _FEWEST_SPARE), 3 * size // 4 - m), 0)
         return self._settings.random_state.standard_normal((n_spare, size))
 
     def adam(self, previous):
@@ -442,7 +447,7 @@ def _start(settings, n_columns, previous):
     return W
 
 
-def _descend(objective, start, settings, *, tol, report, renew=None):
+def _descend(objective, start, settings, *, report, renew=None, **how):
     """L-BFGS on functions of a matrix."""
     shape = start.shape
 
@@ -454,10 +459,10 @@ def _descend(objective, start, settings, *, tol, report, renew=None):
         flat_objective,
         start.ravel(),
         max_iter=settings.max_iter,
-        tol=tol,
         on_iteration=lambda x, value: report(x.reshape(shape), value),
         renew=renew and (lambda x: renew(x.reshape(shape)).ravel()),
         name=settings.name,
+        **how,
     )
     minimum.x = minimum.x.reshape(shape)
     return minimum

@@ -78,7 +78,7 @@ def _assert_is_pca(autoencoder, X, m, *, columns_atol=1e-6):
 
 
 @pytest.mark.parametrize("scale", [1e-150, 1e-8, 1.0, 1e8, 1e150])
-@pytest.mark.parametrize("shape", [(80, 7), (7, 80), (20, 20)])
+@pytest.mark.parametrize("shape", [(80, 7), (7, 80), (20, 20), (130, 110), (120, 300)])
 @pytest.mark.parametrize("solver", ["lbfgs", "eigen"])
 def test_reaches_pca_from_a_random_start(shape, scale, solver):
     X = _data(*shape, scale=scale)
@@ -122,6 +122,10 @@ SPECTRA = {
     "all equal": (np.ones(12), 4),
     "rank below n_components": (np.r_[3.0, 2.0, np.zeros(6)], 4),
     "rank equal to n_components": (np.r_[3.0, 2.0, 1e-3, np.zeros(6)], 3),
+    "many axes, falling slowly": (1.0 / np.arange(1, 151), 40),
+    "many axes over seven decades": (10.0 ** (-0.05 * np.arange(150)), 60),
+    "many axes, the rest alike": (np.r_[np.linspace(5, 2, 30), np.ones(100)], 40),
+    "many axes of low rank": (np.r_[3.0, 2.0, 1e-3, np.zeros(120)], 10),
 }
 
 
@@ -138,6 +142,16 @@ def test_half_the_sum_of_the_remaining_eigenvalues(name):
         assert_allclose(
             fitted.components_ @ fitted.components_.T, np.eye(m), atol=1e-12
         )
+
+
+def test_few_iterations_find_many_axes():
+    """Where the variances fall by a hundredth at the cut: a plain walk takes 80."""
+    X = _spectrum(np.arange(1, 151) ** -0.5)
+    for seed in range(3):
+        fitted = LinearAutoencoder(60, random_state=seed).fit(X)
+        assert fitted.n_iter_ < 28
+        angles = subspace_angles(fitted.components_.T, PCA(60).fit(X).components_.T)
+        assert angles.max() < 1e-5
 
 
 def test_loss_curve_descends_to_the_loss():
@@ -323,7 +337,7 @@ def test_ctrl_c_leaves_a_fit(monkeypatch):
     "parameters",
     [{}, {"solver": "eigen"}, {"activation": "swish", "tol": 1e-4}],
 )
-@pytest.mark.parametrize("shape", [(60, 8), (8, 60)])
+@pytest.mark.parametrize("shape", [(60, 8), (8, 60), (150, 120)])
 def test_callbacks_see_every_iteration(parameters, shape):
     X = _data(*shape)
     monitor = ScoringMonitor(scoring={"score": lambda model, X, y: model.score(X)})

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import linalg
+from scipy.linalg import blas
 
 from gplvm.gradients.autoencoder import as_moments
 
@@ -19,7 +20,7 @@ _SCALE_FLOOR = 1e-6
 _LEAST_GAP = 1e-4
 
 # By so many products with the moments the axes next to those sought are found.
-_POWERS = 3
+_POWERS = 4
 
 
 def subspace_autoencoder_loss(V, S, *, eval_gradient=False):
@@ -90,28 +91,39 @@ def _orthonormal(V):
     # With D the lengths of the rows, D^-1 V V' D^-1 = L L' and W = L^-1 D^-1 V. Where
     # the rows are far from orthogonal this loses digits, and V' = W' B, B triangular,
     # does not, however long or aligned they are.
-    lengths = np.linalg.norm(V, axis=1, keepdims=True)
-    if lengths.all():
-        unit = V / lengths
-        try:
-            L = np.linalg.cholesky(unit @ unit.T)
-        except np.linalg.LinAlgError:
-            L = np.zeros((1, 1))
-        if np.diagonal(L).min() > _INDEPENDENT:
-            W = linalg.solve_triangular(L, unit, lower=True, check_finite=False)
-            return (
-                W,
-                lambda G: (
-                    linalg.solve_triangular(
-                        L, G, lower=True, trans=1, check_finite=False
-                    )
-                    / lengths
-                ),
-            )
+    L, unit, lengths = _factor(V)
+    if np.diagonal(L).min() > _INDEPENDENT:
+        return _solve(L, unit), lambda G: _solve(L, G, transposed=True) / lengths
     Q, B = np.linalg.qr(V.T)
-    if np.any(np.abs(np.diagonal(B)) <= _DEPENDENT * lengths[:, 0]):
+    if np.any(np.abs(np.diagonal(B)) <= _DEPENDENT * np.linalg.norm(V, axis=1)):
         raise np.linalg.LinAlgError("the rows of V are linearly dependent")
     return Q.T, lambda G: linalg.solve_triangular(B, G, check_finite=False)
+
+
+def _nearly_orthonormal(V):
+    """Rows that span those of `V`, to be multiplied with a matrix: not yet aligned."""
+    L, unit, _ = _factor(V)
+    return _solve(L, unit) if L.any() else np.linalg.qr(V.T)[0].T
+
+
+def _factor(V):
+    """Cholesky's factor of the rows' cosines, unit rows, and lengths.
+
+    The factor is zero if the rows are dependent to rounding.
+    """
+    lengths = np.linalg.norm(V, axis=1, keepdims=True)
+    unit = V / np.where(lengths > 0, lengths, 1.0)
+    try:
+        return np.linalg.cholesky(unit @ unit.T), unit, lengths
+    except np.linalg.LinAlgError:
+        return np.zeros((1, 1)), unit, lengths
+
+
+def _solve(L, V, transposed=False):
+    """``L^-1 V``, or ``L'^-1 V``."""
+    # On columns, as BLAS has them, it is V' L'^-1: nothing is copied to another order.
+    trsm = blas.strsm if V.dtype == np.float32 else blas.dtrsm
+    return trsm(1.0, L.T, V.T, side=1, lower=0, trans_a=transposed).T
 
 
 class AxisCoordinates:
@@ -156,7 +168,7 @@ class AxisCoordinates:
         if len(spare):
             block = np.vstack([block, spare])
             for _ in range(_POWERS - 1):
-                block = np.linalg.qr((block @ S).T)[0].T
+                block = _nearly_orthonormal(block @ S)
             block = block @ S
         axes, variances = principal_axes(block, S)
         t = np.maximum(variances, 0.0)
