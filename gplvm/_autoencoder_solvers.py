@@ -28,6 +28,9 @@ from gplvm.gradients.subspace import (
 # BLAS threads cost more than they bring: 100 times more where the cores are busy.
 _ONE_THREAD = 2000
 
+# L-BFGS with the identity arrives by default at what rounding leaves of the loss.
+_TOL = 1e-14
+
 # L-BFGS looks for as many axes next to those sought, or for so many, if there are
 # that many coordinates; with fewer it is as fast without.
 _FEWEST_SPARE = 5
@@ -203,11 +206,15 @@ class LinearProblem:
 
     def lbfgs(self, previous):
         """Descent on the loss at the best mixture of the rows of the weights."""
+        tol = self._settings.tol
+        return self._descent(previous, _TOL if tol is None else tol)
+
+    def _descent(self, previous, tol):
         settings = self._settings
         self._take(
             second_moments(self._X, self._mean, settings.n_components, unit=self._unit)
         )
-        S, tol = self._moments.S, 1e-14 if settings.tol is None else settings.tol
+        S = self._moments.S
         if previous is not None:
             previous = self._moments.from_data(previous)
         start = _start(settings, S.shape[0], previous)
@@ -256,8 +263,9 @@ class LinearProblem:
         return self._settings.random_state.standard_normal((n_spare, size))
 
     def adam(self, previous):
-        """Steps over mini-batches, then the best mixture of the rows found."""
+        """Steps over mini-batches, and descent from where they end."""
         settings, X, unit = self._settings, self._X, self._unit
+        stopped = False
         self._take(ProductMoments(centred_operator(X, self._mean, unit)))
         mean = divided(self._mean, unit).astype(X.dtype)
 
@@ -266,6 +274,11 @@ class LinearProblem:
                 W, divided(X[rows], unit), mean, alpha=alpha, eval_gradient=True
             )
 
+        def report(W, loss):
+            nonlocal stopped
+            stopped = self._report(loss * unit * unit, lambda: self._best_mixture(W).W)
+            return stopped
+
         minimum = _walk(
             batch_loss,
             _start(settings, X.shape[1], previous).astype(X.dtype),
@@ -273,12 +286,16 @@ class LinearProblem:
             alpha=_in_unit(settings.alpha, unit),
             n_samples=X.shape[0],
             unit=self._total / X.shape[0],
-            report=lambda W, loss: self._report(
-                loss * unit * unit, lambda: self._best_mixture(W).W
-            ),
+            report=report,
         )
-        fitted = self._best_mixture(minimum.x)
-        fitted.curve = [loss * unit * unit for loss in minimum.loss_curve]
+        curve = [loss * unit * unit for loss in minimum.loss_curve]
+        if minimum.converged and not stopped:
+            # The noise of the batches keeps the steps from arriving.
+            fitted = self._descent(minimum.x.astype(float), _TOL)
+            curve += fitted.curve
+        else:
+            fitted = self._best_mixture(minimum.x)
+        fitted.curve = curve
         return fitted
 
     def _take(self, moments):
