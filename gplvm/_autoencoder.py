@@ -17,15 +17,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from gplvm._autoencoder_solvers import (
-    LinearProblem,
     NonlinearProblem,
-    Settings,
     encode,
-    linear_optimum,
     reconstruction_loss,
 )
+from gplvm._autoencoder_walks import Settings
 from gplvm._centred import column_means, unit_near
 from gplvm._compat import Interval, StrOptions, _fit_context
+from gplvm._linear_autoencoder import LinearProblem, linear_optimum
 from gplvm._moments import running_moments
 from gplvm._optimize import FitMonitor
 from gplvm._parallel import one_blas_thread

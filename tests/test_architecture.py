@@ -44,9 +44,11 @@ LAYERS = [
     },
     {
         "_autoencoder_solvers",
+        "_autoencoder_walks",
         "_back_constraints",
         "_batch_fitting",
         "_latent_model",
+        "_linear_autoencoder",
         "_maximize",
         "_bayesian_starts",
         "_diagnostics",

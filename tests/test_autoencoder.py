@@ -316,10 +316,10 @@ def test_too_few_iterations_warn_and_leave_a_fit():
 
 
 def test_ctrl_c_leaves_a_fit(monkeypatch):
-    from gplvm import _autoencoder_solvers
+    from gplvm import _linear_autoencoder
 
     X = _data()
-    genuine, calls = _autoencoder_solvers.subspace_autoencoder_loss, []
+    genuine, calls = _linear_autoencoder.subspace_autoencoder_loss, []
 
     def interrupted(*args, **kwargs):
         calls.append(1)
@@ -327,7 +327,7 @@ def test_ctrl_c_leaves_a_fit(monkeypatch):
             raise KeyboardInterrupt
         return genuine(*args, **kwargs)
 
-    monkeypatch.setattr(_autoencoder_solvers, "subspace_autoencoder_loss", interrupted)
+    monkeypatch.setattr(_linear_autoencoder, "subspace_autoencoder_loss", interrupted)
     with pytest.warns(ConvergenceWarning, match="LinearAutoencoder was interrupted"):
         fitted = LinearAutoencoder(2, random_state=0).fit(X)
     assert_allclose(fitted.components_ @ fitted.components_.T, np.eye(2), atol=1e-12)
@@ -604,12 +604,14 @@ def test_sparse_data_are_not_filled(parameters):
 
 @pytest.mark.parametrize("activation", ["identity", "swish"])
 def test_ctrl_c_keeps_the_best_epoch_of_adam(monkeypatch, activation):
-    from gplvm import _autoencoder_solvers
+    from gplvm import _autoencoder_solvers, _linear_autoencoder
 
-    name = (
-        "centred_autoencoder_loss" if activation == "identity" else "autoencoder_loss"
+    room, name = (
+        (_linear_autoencoder, "centred_autoencoder_loss")
+        if activation == "identity"
+        else (_autoencoder_solvers, "autoencoder_loss")
     )
-    genuine, calls = getattr(_autoencoder_solvers, name), []
+    genuine, calls = getattr(room, name), []
 
     def interrupted(*args, **kwargs):
         calls.append(1)
@@ -617,7 +619,7 @@ def test_ctrl_c_keeps_the_best_epoch_of_adam(monkeypatch, activation):
             raise KeyboardInterrupt
         return genuine(*args, **kwargs)
 
-    monkeypatch.setattr(_autoencoder_solvers, name, interrupted)
+    monkeypatch.setattr(room, name, interrupted)
     model = LinearAutoencoder(2, activation=activation, solver="adam", random_state=0)
     with pytest.warns(ConvergenceWarning, match="LinearAutoencoder was interrupted"):
         model.fit(_data())
