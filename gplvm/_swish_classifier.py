@@ -175,6 +175,9 @@ class SwishMLPClassifier(
     from a normal distribution of standard deviation ``0.5 / sqrt(n_hidden)``, small
     enough for the first predictions to be alike; output intercepts start at zero.
 
+    BLAS has one thread as long as a batch's largest product takes about a millisecond
+    or less: more of them would mostly wait for each other.
+
     The parameters kept are those after the epoch of the lowest loss, whatever ends
     the fit, be it Ctrl-C. An exception, such as one of a callback or for data that are
     refused, leaves the classifier as it was before.
