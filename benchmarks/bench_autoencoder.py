@@ -41,7 +41,7 @@ def _end_to_end(options):
         Both form the same 784 x 784 matrix, which is most of the work; the table says
         nothing about data with many more features.""",
     )
-    for m in (2, 10, 32):
+    for m in (2, 10, 32, 50, 100):
         fits = {}
 
         def autoencoder(m=m, fits=fits):

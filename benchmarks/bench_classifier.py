@@ -56,8 +56,10 @@ def run(options):
         f"""Here the ratio says how many times faster gplvm is. Each fit is {EPOCHS}
         epochs from raw array to fitted estimator, divided by {EPOCHS}; torch, in a
         process of its own, has its tensors ready and runs SiLU and fused Adam.
-        `MLPClassifier` has ReLU, which is cheaper than swish. The table says nothing
-        about larger networks or a GPU.""",
+        `MLPClassifier` has ReLU, which is cheaper than swish. Batches this small have
+        one BLAS thread in gplvm, whatever there are: the more other work holds the
+        cores, the longer the threads of the others wait for each other. The table says
+        nothing about larger networks or a GPU.""",
     )
     n = 1400 if options.quick else 7000
     creatures = make_creatures(n, image_size=28, random_state=0)

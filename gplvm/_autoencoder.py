@@ -17,15 +17,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from gplvm._autoencoder_solvers import (
-    LinearProblem,
     NonlinearProblem,
-    Settings,
     encode,
-    linear_optimum,
     reconstruction_loss,
 )
+from gplvm._autoencoder_walks import Settings
 from gplvm._centred import column_means, unit_near
 from gplvm._compat import Interval, StrOptions, _fit_context
+from gplvm._linear_autoencoder import LinearProblem, linear_optimum
 from gplvm._moments import running_moments
 from gplvm._optimize import FitMonitor
 from gplvm._parallel import one_blas_thread
@@ -84,9 +83,11 @@ class LinearAutoencoder(
 
     solver : {"lbfgs", "adam", "eigen"}, default="lbfgs"
         ``"lbfgs"`` descends from a random start, with all the rows. ``"adam"`` takes
-        steps over shuffled mini-batches [2]_, halved while the loss does not fall, and
-        ends near the optimum of the identity, not at it. ``"eigen"`` computes that
-        optimum by an eigendecomposition: of large or sparse data the fastest.
+        steps over shuffled mini-batches [2]_, halved while the loss does not fall. The
+        noise of the batches leaves them near the optimum of the identity: when they
+        have converged, a descent like that of ``"lbfgs"`` takes them there.
+        ``"eigen"`` computes that optimum by an eigendecomposition: of large or sparse
+        data the fastest.
 
     alpha : float, default=0.0
         Weight of the penalty on `W`. With the identity, it shrinks the axis of
@@ -100,7 +101,7 @@ class LinearAutoencoder(
         The first step size of ``"adam"``.
 
     max_iter : int, default=1000
-        The number of L-BFGS iterations, or of epochs of ``"adam"``, at most.
+        The number of L-BFGS iterations, and of epochs of ``"adam"``, at most.
 
     tol : float, default=None
         L-BFGS has converged when an iteration lowers the loss by less than this
@@ -136,12 +137,12 @@ class LinearAutoencoder(
         features from above), or that of the batch.
 
     loss_curve_ : list of float
-        The loss after each iteration, or during each epoch of ``"adam"``. For L-BFGS
+        The loss after each iteration, and during each epoch of ``"adam"``. For L-BFGS
         with the identity the penalty, whose effect is computed at the end in closed
         form, is not in it. `partial_fit` continues it.
 
     n_iter_ : int
-        Number of iterations, epochs, or calls of `partial_fit`.
+        Number of epochs and iterations, or of calls of `partial_fit`.
 
     n_samples_seen_ : int
         Rows of the last fit and the calls of `partial_fit` since.
@@ -170,8 +171,11 @@ class LinearAutoencoder(
     -----
     With the identity, plain descent on `W` crawls when the variances of the leading
     axes differ widely. L-BFGS works instead on the loss at the best mixture of the
-    rows of `W`, which has the same minima, and rescales these rows to the standard
-    deviations along them after 5, 15, 35, ... iterations.
+    rows of `W`, which has the same minima, in coordinates that it renews now and then:
+    the rows are scaled to the standard deviations along them and, from 100 coordinates
+    on, the directions of as many further axes are stretched by what is known of the
+    curvature towards them. These axes are found by some products with the second
+    moments from a random start (randomized subspace iteration [3]_).
 
     It works on the second moments of the data in the cheapest form: as a matrix of
     ``min(n_samples, n_features)`` rows, or, where that has thousands of them or the
@@ -189,6 +193,9 @@ class LinearAutoencoder(
            2(1), 53-58.
     .. [2] Kingma, D. P., & Ba, J. (2015). Adam: a method for stochastic
            optimization. International Conference on Learning Representations.
+    .. [3] Halko, N., Martinsson, P. G., & Tropp, J. A. (2011). Finding structure with
+           randomness: Probabilistic algorithms for constructing approximate matrix
+           decompositions. SIAM Review, 53(2), 217-288.
 
     Examples
     --------

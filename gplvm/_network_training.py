@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.metrics import accuracy_score
 
+from gplvm._parallel import threads_for_products
 from gplvm.gradients.network import (
     loss_buffers,
     n_network_parameters,
@@ -66,7 +67,7 @@ class TrainedNetwork:
         """The parameters that the fitted `coefs` and `intercepts` stand for."""
         (W1, W2), (b1, b2) = (coef.T for coef in coefs), intercepts
         V, c = unfold(W1, b1, self.standard)
-        return np.concatenate([part.ravel() for part in (V, c, W2, b2)]).astype(dtype)
+        return np.concatenate([part.T.ravel() for part in (V, c, W2, b2)]).astype(dtype)
 
     def layers(self, x, dtype):
         """`coefs_` and `intercepts_` for the data as they are."""
@@ -75,6 +76,10 @@ class TrainedNetwork:
             "coefs_": [W1.astype(dtype).T, W2.astype(dtype).T],
             "intercepts_": [b1.astype(dtype), b2.astype(dtype)],
         }
+
+    def few_threads(self, n_rows):
+        """A context for many evaluations of so many rows: no more threads than help."""
+        return threads_for_products(n_rows * self.n_features * self.n_hidden)
 
     def accuracy(self, x, X, y, weight):
         """The share, by weight, of rows whose most probable class is that of `y`."""
@@ -90,7 +95,6 @@ class TrainedNetwork:
         parameters, gradient = parameter_views(x, *self._shape), np.empty_like(x)
         gradients = parameter_views(gradient, *self._shape)
         buffers = loss_buffers(most_rows, self.n_hidden, self.n_classes, x.dtype)
-        scratch = np.empty_like(parameters[0])
         take = _row_taker(X, most_rows)
         if weight is not None:
             weight = (weight / weight.mean()).astype(x.dtype)
@@ -107,7 +111,6 @@ class TrainedNetwork:
                 alpha,
                 self.standard,
                 buffers,
-                scratch,
             )
             return loss, gradient
 

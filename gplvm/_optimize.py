@@ -16,9 +16,6 @@ from sklearn.exceptions import ConvergenceWarning
 # over this many: L-BFGS often takes one short step on a long way down.
 _WINDOW = 5
 
-# Iterations before the scaling is first renewed; each leg after it is twice as long.
-_FIRST_LEG = 5
-
 # A gradient below this, relative to the value, is about the square root of rounding.
 _FLAT = 1e-6
 _FRESH_FLAT = 1e-4
@@ -126,6 +123,7 @@ def minimize_lbfgs(
     tol=1e-8,
     on_iteration=None,
     renew=None,
+    first_leg=5,
     max_renewals=np.inf,
     name="",
     warn=True,
@@ -158,8 +156,12 @@ def minimize_lbfgs(
     renew : callable, default=None
         ``renew(x) -> x``, another vector of the same objective value or a lower one,
         whose neighbourhood is better scaled: where the parametrisation leaves a choice
-        or a part of it has a closed form. It is applied before the first iteration and
-        after 5, 15, 35, ... of them, each time with a fresh model of the curvature.
+        or a part of it has a closed form. It is applied before the first iteration,
+        after `first_leg` of them, and after legs that are each twice as long as the one
+        before, each time with a fresh model of the curvature.
+
+    first_leg : int, default=5
+        Iterations before the second renewal.
 
     max_renewals : int, default=inf
         How often at most, the one before the first iteration included. A fresh model's
@@ -186,7 +188,7 @@ def minimize_lbfgs(
     if bounds is not None:
         best.x = np.clip(best.x, bounds[:, 0], bounds[:, 1])
     walk = _Walk(objective, best, bounds=bounds, tol=tol, on_iteration=on_iteration)
-    leg = max_iter if renew is None else _FIRST_LEG
+    leg = max_iter if renew is None else first_leg
     renewals = 0
     try:
         while True:

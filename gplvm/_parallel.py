@@ -20,6 +20,10 @@ BLOCK_ROWS = 128
 # Handing blocks to threads, and waiting for them, takes as long as some blocks.
 _BLOCKS_PER_THREAD = 4
 
+# A product of fewer multiplications than this, about a millisecond, is done before the
+# threads of BLAS have found together; where the cores are busy, long before.
+_SMALL_PRODUCT = 10**8
+
 
 @cache
 def _blas():
@@ -87,10 +91,28 @@ def numpy_blas_at_one_thread():
     work: between two large factorisations by scipy, a small product by numpy on all
     the cores costs more than it saves.
     """
+    of_numpy, of_scipy = _blas_by_owner()
+    return _at_one_thread(of_numpy if of_scipy else [])
+
+
+def threads_for_products(multiplications):
+    """A context for a loop of products by numpy, of so many multiplications each.
+
+    Around them there may be passes over vectors by scipy's BLAS, which are not worth
+    more than one thread. Small products are not either.
+    """
+    of_numpy, of_scipy = _blas_by_owner()
+    small = multiplications < _SMALL_PRODUCT
+    return _at_one_thread(of_numpy + of_scipy if small else of_scipy)
+
+
+def _blas_by_owner():
+    """The libraries that numpy uses, and those that only scipy does."""
     libraries = _blas().lib_controllers
     of_numpy = [library for library in libraries if "numpy" in library.filepath]
-    shared = len(of_numpy) == len(libraries)  # one library serves both
-    return _at_one_thread([] if shared else of_numpy)
+    if not of_numpy:  # one library serves both
+        return libraries, []
+    return of_numpy, [library for library in libraries if library not in of_numpy]
 
 
 @cache

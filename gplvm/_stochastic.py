@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from gplvm._blas import add_multiple
 from gplvm._optimize import Minimum
 
 MOMENTUM = 0.9
+
+# Adam's sums are scaled back when a step weighs so much more than one long ago.
+_MOST_WEIGHT = 1e4
 
 
 class Adam:
@@ -21,30 +25,39 @@ class Adam:
 
     def __init__(self, x, learning_rate, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
         self._rate, self._epsilon = learning_rate, epsilon
-        self._beta_1, self._beta_2 = beta_1, beta_2
-        self._m, self._v, self._step = np.zeros_like(x), np.zeros_like(x), 0
+        self._betas, self._weights = (beta_1, beta_2), [1.0, 1.0]
+        self._sums, self._step = (np.zeros_like(x), np.zeros_like(x)), 0
 
     def update(self, x, gradient):
         """One step of `x`; `gradient` is scratch afterwards."""
         # m <- beta1 m + (1 - beta1) g,      mhat = m / (1 - beta1^t),
         # v <- beta2 v + (1 - beta2) g^2,    vhat = v / (1 - beta2^t),
         # x <- x - rate mhat / (sqrt(vhat) + epsilon).
-        # Kept are M = m / (1 - beta1) and V = v / (1 - beta2), two passes fewer; with
-        # a = (1 - beta1) / (1 - beta1^t) and r^2 = (1 - beta2) / (1 - beta2^t),
-        # mhat = a M and vhat = r^2 V: x <- x - (rate a / r) M / (sqrt(V) + epsilon / r)
+        # Kept are the sums M of w1 g and V of w2 g^2 over the steps, whose weights
+        # w = beta^-t grow instead of the sums' decay: mhat = a M and vhat = r^2 V with
+        # a = (1 - beta1) / (w1 (1 - beta1^t)), r^2 = (1 - beta2) / (w2 (1 - beta2^t)),
+        # and x <- x - (rate a / r) M / (sqrt(V) + epsilon / r).
         self._step += 1
-        a = (1 - self._beta_1) / (1 - self._beta_1**self._step)
-        r = ((1 - self._beta_2) / (1 - self._beta_2**self._step)) ** 0.5
-        self._m *= self._beta_1
-        self._m += gradient
+        M, V = self._sums
+        add_multiple(M, self._next_weight(0), gradient)
         gradient *= gradient
-        self._v *= self._beta_2
-        self._v += gradient
-        change = np.sqrt(self._v, out=gradient)
+        add_multiple(V, self._next_weight(1), gradient)
+        a, r_squared = (
+            (1 - beta) / (weight * (1 - beta**self._step))
+            for beta, weight in zip(self._betas, self._weights, strict=True)
+        )
+        r = r_squared**0.5
+        change = np.sqrt(V, out=gradient)
         change += self._epsilon / r
-        np.divide(self._m, change, out=change)
-        change *= self._rate * a / r
-        x -= change
+        np.divide(M, change, out=change)
+        add_multiple(x, -self._rate * a / r, change)
+
+    def _next_weight(self, moment):
+        if self._weights[moment] > _MOST_WEIGHT:
+            self._sums[moment][...] /= self._weights[moment]
+            self._weights[moment] = 1.0
+        self._weights[moment] /= self._betas[moment]
+        return self._weights[moment]
 
 
 class Momentum:

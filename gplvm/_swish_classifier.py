@@ -175,6 +175,9 @@ class SwishMLPClassifier(
     from a normal distribution of standard deviation ``0.5 / sqrt(n_hidden)``, small
     enough for the first predictions to be alike; output intercepts start at zero.
 
+    BLAS has one thread as long as a batch's largest product takes about a millisecond
+    or less: more of them would mostly wait for each other.
+
     The parameters kept are those after the epoch of the lowest loss, whatever ends
     the fit, be it Ctrl-C. An exception, such as one of a callback or for data that are
     refused, leaves the classifier as it was before.
@@ -340,34 +343,36 @@ class SwishMLPClassifier(
             batch = self._batch_size(y.size)
             if self.solver == "lbfgs":
                 self._optimizer = None
-                best = minimize_lbfgs(
-                    network.objective_of_all_rows(X, y, weight, alpha),
-                    x,
-                    max_iter=self.max_iter,
-                    tol=self.tol,
-                    on_iteration=lambda point, loss: monitor.iteration(
-                        loss, lambda: network.layers(point, dtype)
-                    ),
-                    name=name,
-                )
+                with network.few_threads(y.size):
+                    best = minimize_lbfgs(
+                        network.objective_of_all_rows(X, y, weight, alpha),
+                        x,
+                        max_iter=self.max_iter,
+                        tol=self.tol,
+                        on_iteration=lambda point, loss: monitor.iteration(
+                            loss, lambda: network.layers(point, dtype)
+                        ),
+                        name=name,
+                    )
             else:
                 self._optimizer = self._new_optimizer(x)
-                best = minimize_stochastic(
-                    network.objective(x, X, y, weight, alpha, batch),
-                    x,
-                    self._optimizer,
-                    n_samples=y.size,
-                    batch_size=batch,
-                    max_iter=self.max_iter,
-                    random_state=self._random_state,
-                    tol=self.tol,
-                    n_iter_no_change=self.n_iter_no_change,
-                    score=held_out and (lambda: network.accuracy(x, *held_out)),
-                    on_epoch=lambda loss: monitor.iteration(
-                        loss, lambda: network.layers(x, dtype)
-                    ),
-                    name=name,
-                )
+                with network.few_threads(batch):
+                    best = minimize_stochastic(
+                        network.objective(x, X, y, weight, alpha, batch),
+                        x,
+                        self._optimizer,
+                        n_samples=y.size,
+                        batch_size=batch,
+                        max_iter=self.max_iter,
+                        random_state=self._random_state,
+                        tol=self.tol,
+                        n_iter_no_change=self.n_iter_no_change,
+                        score=held_out and (lambda: network.accuracy(x, *held_out)),
+                        on_epoch=lambda loss: monitor.iteration(
+                            loss, lambda: network.layers(x, dtype)
+                        ),
+                        name=name,
+                    )
             self._finish(best, network, dtype, fresh, y.size)
             monitor.close()
         return self
@@ -449,16 +454,17 @@ class SwishMLPClassifier(
             if self._optimizer is None:
                 self._optimizer = self._new_optimizer(x)
             batch_size = self._batch_size(y.size)
-            best = minimize_stochastic(
-                network.objective(x, X, y, weight, self.alpha, batch_size),
-                x,
-                self._optimizer,
-                n_samples=y.size,
-                batch_size=batch_size,
-                max_iter=1,
-                random_state=self._random_state,
-                name=type(self).__name__,
-            )
+            with network.few_threads(batch_size):
+                best = minimize_stochastic(
+                    network.objective(x, X, y, weight, self.alpha, batch_size),
+                    x,
+                    self._optimizer,
+                    n_samples=y.size,
+                    batch_size=batch_size,
+                    max_iter=1,
+                    random_state=self._random_state,
+                    name=type(self).__name__,
+                )
             self._finish(best, network, X.dtype, fresh, y.size)
         return self
 
@@ -574,13 +580,14 @@ class SwishMLPClassifier(
         return logits
 
     def _class_indices(self, y):
-        unknown = np.setdiff1d(y, self.classes_)
-        if unknown.size:
+        indices = np.searchsorted(self.classes_, y)
+        known = self.classes_[indices.clip(max=self.classes_.size - 1)] == y
+        if not np.all(known):
             raise ValueError(
-                f"y has the classes {unknown}, which are not among those seen first, "
-                f"{self.classes_}."
+                f"y has the classes {np.unique(y[~known])}, which are not among those "
+                f"seen first, {self.classes_}."
             )
-        return np.searchsorted(self.classes_, y)
+        return indices
 
     def _row_weights(self, sample_weight, labels):
         return row_weights(

@@ -13,7 +13,16 @@ PACKAGE = Path(gplvm.__file__).parent
 
 # A module may import from the layers before its own, and from its own room.
 LAYERS = [
-    {"_centred", "_compat", "_files", "_linalg", "_parallel", "_probe", "_validation"},
+    {
+        "_blas",
+        "_centred",
+        "_compat",
+        "_files",
+        "_linalg",
+        "_parallel",
+        "_probe",
+        "_validation",
+    },
     {"gradients", "kernels"},
     {
         "_latent",
@@ -36,9 +45,11 @@ LAYERS = [
     },
     {
         "_autoencoder_solvers",
+        "_autoencoder_walks",
         "_back_constraints",
         "_batch_fitting",
         "_latent_model",
+        "_linear_autoencoder",
         "_maximize",
         "_bayesian_starts",
         "_diagnostics",

@@ -17,7 +17,8 @@ from gplvm._moments import (
     RunningMoments,
     second_moments,
 )
-from gplvm.gradients.autoencoder import autoencoder_loss, subspace_autoencoder_loss
+from gplvm.gradients.autoencoder import autoencoder_loss
+from gplvm.gradients.subspace import subspace_autoencoder_loss
 
 FORMS = [np.asarray, sparse.csr_array, sparse.csc_matrix]
 few = settings(max_examples=25, deadline=None, derandomize=True)

@@ -22,7 +22,12 @@ def two_threads():
 
 
 @pytest.mark.parametrize(
-    "context", [_parallel.one_blas_thread, _parallel.numpy_blas_at_one_thread]
+    "context",
+    [
+        _parallel.one_blas_thread,
+        _parallel.numpy_blas_at_one_thread,
+        lambda: _parallel.threads_for_products(10**9),
+    ],
 )
 def test_contexts_that_overlap_put_back_what_was_there(context):
     before = _threads()
@@ -42,6 +47,18 @@ def test_contexts_that_overlap_put_back_what_was_there(context):
     leave.set()
     thread.join()
     assert _threads() == before
+
+
+def test_only_products_worth_it_have_threads():
+    with _parallel.threads_for_products(10**5):
+        assert set(_threads()) == {1}
+    with _parallel.threads_for_products(10**9):
+        of_numpy = [
+            info["num_threads"]
+            for info in threadpool_info()
+            if info["user_api"] == "blas" and "numpy" in info["filepath"]
+        ]
+        assert set(of_numpy or _threads()) == {2}
 
 
 def test_results_keep_the_order_of_the_blocks():

@@ -296,7 +296,7 @@ def test_float32_is_preserved(blobs, solver, form):
 # The update rules ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("steps", [1, 2, 7, 200])
 def test_adam_is_algorithm_1_of_the_paper(steps):
     rng = np.random.default_rng(0)
     x = rng.normal(size=6)

@@ -15,7 +15,6 @@ from gplvm.gradients.autoencoder import (
     autoencoder_gradient_paths,
     autoencoder_loss,
     gram_autoencoder_loss,
-    subspace_autoencoder_loss,
 )
 from gplvm.gradients.check import check_gradient
 from gplvm.gradients.gaussian_process import (
@@ -30,6 +29,7 @@ from gplvm.gradients.network import (
     two_layer_forward,
     two_layer_loss,
 )
+from gplvm.gradients.subspace import subspace_autoencoder_loss
 from gplvm.gradients.uncollapsed import uncollapsed_bound
 
 __all__ = [

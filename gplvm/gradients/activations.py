@@ -185,13 +185,12 @@ def cross_entropy_in_place(z, y, weight):
     np.exp(z, out=z)
     total = np.add.reduce(z, axis=1, keepdims=True)
     loss += np.log(total[:, 0])
-    z /= total
-    z[rows, y] -= 1
-    if not isinstance(weight, np.ndarray):
-        z *= weight
-        return weight * float(loss.sum(dtype=float))
-    z *= weight[:, np.newaxis]
-    return float(np.dot(loss.astype(float), weight))
+    each = isinstance(weight, np.ndarray)
+    z *= (weight[:, np.newaxis] if each else weight) / total
+    z[rows, y] -= weight
+    if each:
+        return float(np.dot(loss.astype(float), weight))
+    return weight * float(loss.sum(dtype=float))
 
 
 def as_class_indices(y, n_samples, n_classes):

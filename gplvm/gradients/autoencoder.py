@@ -4,7 +4,6 @@ Rows of `X` (n, p) are samples, `W` (m, p) is shared by the encoder and the deco
 """
 
 import numpy as np
-from scipy import linalg
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 from scipy.special import expit
@@ -19,10 +18,7 @@ __all__ = [
     "centred_autoencoder_loss",
     "gram_autoencoder_loss",
     "optimal_loss",
-    "principal_axes",
-    "scale_to_axes",
     "shrink_axes",
-    "subspace_autoencoder_loss",
 ]
 
 
@@ -42,12 +38,6 @@ ACTIVATIONS = {
     "relu": (lambda x: np.maximum(x, 0.0), lambda x: np.heaviside(x, 0.0)),
     "logistic": (expit, _logistic_derivative),
 }
-
-# The sine of an angle below which a row lies in the span of those before it.
-_DEPENDENT = 1e-14
-
-# An axis without variance keeps this much of the leading one's scale.
-_SCALE_FLOOR = 1e-6
 
 
 def autoencoder_loss(W, X, *, activation="identity", alpha=0.0, eval_gradient=False):
@@ -276,7 +266,7 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     >>> float(gram_autoencoder_loss([[0.0, 1.0]], X.T @ X))
     4.5
     """
-    W, S = np.asarray(W), _moments(S)
+    W, S = np.asarray(W), as_moments(S)
     # R = X M with M = W'W - I, so L = tr(M S M) / 2 and dL/dW = W (S M + M S). With
     # A = W S, C = A W' and E = W W' - I: tr(M S M) = tr(S) - tr(C) + tr(C E),
     # W S M = C W - A and W M S = E A. Near the optimum E and C W - A vanish by
@@ -292,127 +282,9 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     return loss, (C @ W - A) + E @ A + alpha * W
 
 
-def _moments(S):
+def as_moments(S):
+    """`S` as an array, unless it is an operator."""
     return S if isinstance(S, LinearOperator) else np.asarray(S)
-
-
-def subspace_autoencoder_loss(V, S, *, eval_gradient=False):
-    """The linear autoencoder's loss at the best mixture of the rows of `V`.
-
-    The minimum of ``gram_autoencoder_loss(T V, S)`` over all square matrices T. It
-    depends on `V` through the space of its rows only: mixing or scaling them changes
-    nothing but the landscape's curvature, which is what `scale_to_axes` uses.
-
-    Parameters
-    ----------
-    V : array-like of shape (n_components, n_features)
-        Linearly independent rows.
-
-    S : array-like or LinearOperator of shape (n_features, n_features)
-        ``X' X``; as an operator, it has a method ``trace()``.
-
-    eval_gradient : bool, default=False
-        Whether to return the gradient with respect to `V` too.
-
-    Returns
-    -------
-    loss : float
-        The loss.
-
-    gradient : ndarray of shape (n_components, n_features)
-        Its gradient. Only returned with ``eval_gradient=True``.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If the rows of `V` are linearly dependent.
-
-    See Also
-    --------
-    gram_autoencoder_loss : The loss of one `W`.
-
-    References
-    ----------
-    .. [1] Edelman, A., Arias, T. A., & Smith, S. T. (1998). The geometry of
-           algorithms with orthogonality constraints. SIAM Journal on Matrix Analysis
-           and Applications, 20(2), 303-353.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from gplvm.gradients import subspace_autoencoder_loss
-    >>> X = np.array([[3.0, 4.0], [0.0, 1.0]])
-    >>> float(subspace_autoencoder_loss([[0.0, 7.0]], X.T @ X))
-    4.5
-    """
-    V, S = np.asarray(V), _moments(S)
-    # Over T, L(T V) is least where W = T V has W W' = I: with V' = W' B, B triangular,
-    # T = (B^-1)'. Then R = X (W'W - I), and L = (tr(S) - tr(C)) / 2 with C = W S W'.
-    # A change of W within its span leaves L as it is; one outside of it changes L by
-    # -tr(dW' W S): dL/dW = -(W S - C W), and dL/dV = T' dL/dW = B^-1 dL/dW. W being
-    # orthonormal to rounding, however long or aligned the rows of V, L stays true.
-    Q, B = np.linalg.qr(V.T)
-    pivots = np.abs(np.diagonal(B))
-    if np.any(pivots <= _DEPENDENT * np.linalg.norm(V, axis=1)):
-        raise np.linalg.LinAlgError("the rows of V are linearly dependent")
-    W = Q.T
-    A = W @ S
-    C = A @ Q
-    loss = 0.5 * (S.trace() - np.trace(C))
-    if not eval_gradient:
-        return loss
-    return loss, linalg.solve_triangular(B, C @ W - A, check_finite=False)
-
-
-def scale_to_axes(V, S):
-    """Rows that span the same space, such that descent on the loss is easy.
-
-    Parameters
-    ----------
-    V : ndarray of shape (n_components, n_features)
-        Any rows.
-
-    S : ndarray or LinearOperator of shape (n_features, n_features)
-        ``X' X``.
-
-    Returns
-    -------
-    V : ndarray of shape (n_components, n_features)
-        The principal axes of the data within the span, each as long as the standard
-        deviation along it (the longest one is 1).
-    """
-    # Turn axis i, of variance t_i and length s_i, towards an outer axis j: the second
-    # derivative of subspace_autoencoder_loss is (t_i - t_j) / s_i^2. With s_i^2 = t_i
-    # it lies in [1 - t_j / t_i, 1] for all i: only the gap at the cut is left, not
-    # the spread of the variances.
-    axes, variances = principal_axes(V, S)
-    spread = np.sqrt(np.maximum(variances, 0.0))
-    lengths = np.maximum(spread / (spread[0] or 1.0), _SCALE_FLOOR)
-    return lengths[:, np.newaxis] * axes
-
-
-def principal_axes(V, S):
-    """Orthonormal principal axes of the data within the span of the rows of `V`.
-
-    Parameters
-    ----------
-    V : ndarray of shape (n_components, n_features)
-        Any rows. Where they are linearly dependent, further rows are made up.
-
-    S : ndarray or LinearOperator of shape (n_features, n_features)
-        ``X' X``.
-
-    Returns
-    -------
-    axes : ndarray of shape (n_components, n_features)
-        Orthonormal rows with ``axes @ S @ axes.T`` diagonal.
-
-    variances : ndarray of shape (n_components,)
-        That diagonal, decreasing.
-    """
-    basis = np.linalg.qr(V.T)[0].T
-    variances, rotation = np.linalg.eigh(basis @ S @ basis.T)
-    return rotation[:, ::-1].T @ basis, variances[::-1]
 
 
 def shrink_axes(axes, variances, alpha):

@@ -324,10 +324,11 @@ def loss_buffers(n_samples, n_hidden, n_classes, dtype):
 
 def parameter_views(vector, n_features, n_hidden, n_classes):
     """W1, b1, W2, b2 as views into one flat vector, in this order."""
-    shapes = ((n_hidden, n_features), (n_hidden,), (n_classes, n_hidden), (n_classes,))
+    # Each weight lies there by its inputs, which BLAS multiplies a little faster.
+    shapes = ((n_features, n_hidden), (n_hidden,), (n_hidden, n_classes), (n_classes,))
     stops = np.cumsum([np.prod(shape) for shape in shapes])
     parts = np.split(vector, stops[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    return [part.reshape(shape).T for part, shape in zip(parts, shapes, strict=True)]
 
 
 def n_network_parameters(n_features, n_hidden, n_classes):

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
+from gplvm._blas import add_multiple, add_outer
 from gplvm._centred import divided
 from gplvm.gradients.network import first_layer_into, product_into, upper_loss_into
 
@@ -14,13 +15,13 @@ _SAFE_SQUARES = {np.float32: (1e-30, 1e30), np.float64: (1e-250, 1e250)}
 
 
 def standardized_loss_into(
-    parameters, gradients, X, y, weight, alpha, standard, buffers, scratch
+    parameters, gradients, X, y, weight, alpha, standard, buffers
 ):
     """`loss_into` of the network that sees ``(X - mean) / scale``.
 
     `X` is neither copied nor, if sparse, filled: `standard` = (mean, scale) goes into
-    the first layer's products. Both weights have the penalty `alpha`; `scratch` is a
-    buffer of the shape of V, and `buffers` those of `loss_buffers`.
+    the first layer's products. Both weights have the penalty `alpha`, and V and its
+    gradient one layout; `buffers` are those of `loss_buffers`.
     """
     V, c, W2, b2 = parameters
     mean, scale = standard
@@ -33,7 +34,7 @@ def standardized_loss_into(
     z1 += c - (V @ mean) / scale
     upper = None if gradients is None else gradients[2:]
     loss = upper_loss_into((W2, b2), upper, y, weight, alpha, buffers)
-    loss += 0.5 * alpha * float(np.vdot(V, V))
+    loss += 0.5 * alpha * float(np.vdot(V.ravel("K"), V.ravel("K")))
     if gradients is None:
         return loss
 
@@ -41,10 +42,10 @@ def standardized_loss_into(
     dV, dc, _, _ = gradients
     z1 *= 1 / scale  # dL/dz1 by now
     first_layer_into(dV, dc, z1, X)
-    dV -= np.multiply(dc[:, np.newaxis], mean, out=scratch)
+    add_outer(dV, -1.0, dc, mean)
     dc *= scale
     if alpha:
-        dV += np.multiply(V, alpha, out=scratch)
+        add_multiple(dV, alpha, V)
     return loss
 
 

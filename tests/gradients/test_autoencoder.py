@@ -13,10 +13,7 @@ from gplvm.gradients.autoencoder import (
     centred_autoencoder_loss,
     gram_autoencoder_loss,
     optimal_loss,
-    principal_axes,
-    scale_to_axes,
     shrink_axes,
-    subspace_autoencoder_loss,
 )
 from gplvm.gradients.check import check_gradient
 
@@ -101,56 +98,6 @@ def test_gram_gradient_does_not_cancel_at_the_optimum():
     assert np.abs(gradient).max() < 1e-14 * np.trace(S)
 
 
-@few
-@given(shapes, seeds)
-def test_subspace_loss_is_that_of_orthonormal_rows(shape, seed):
-    n, p, m = shape
-    V, X = _problem(n, p, min(m, p), seed)
-    basis = np.linalg.qr(V.T)[0].T
-    expected = autoencoder_loss(basis, X)
-    loss = subspace_autoencoder_loss(V, X.T @ X)
-    np.testing.assert_allclose(loss, expected, atol=1e-9 * np.sum(X**2))
-
-
-def test_subspace_loss_is_the_least_over_mixtures():
-    V, X = _problem()
-    S = X.T @ X
-    rng = np.random.default_rng(1)
-    least = subspace_autoencoder_loss(V, S)
-    for _ in range(50):
-        mixed = rng.normal(size=(2, 2)) @ V
-        assert gram_autoencoder_loss(mixed, S) >= least
-        np.testing.assert_allclose(subspace_autoencoder_loss(mixed, S), least)
-
-
-@pytest.mark.parametrize("m", [1, 3])
-def test_subspace_gradient_agrees_with_differences(m):
-    V, X = _problem(m=m)
-
-    def loss(V):
-        return subspace_autoencoder_loss(V, X.T @ X, eval_gradient=True)
-
-    assert check_gradient(loss, V) < 1e-8
-
-
-def test_subspace_loss_stays_true_for_nearly_dependent_rows():
-    rng = np.random.default_rng(0)
-    values = np.array([3.0, 2.0, 1e-9, 0.0, 0.0])
-    Q = np.linalg.qr(rng.normal(size=(5, 5)))[0]
-    S = (Q * values) @ Q.T
-    for _ in range(100):
-        small = 1e-6 * rng.normal(size=5) + rng.normal() * Q[:, 0]
-        V = np.vstack([Q[:, 0], Q[:, 1], small])
-        loss = subspace_autoencoder_loss(V, S)
-        assert -1e-14 <= loss <= 0.5e-9 + 1e-14  # between the optimum and two axes
-
-
-def test_subspace_loss_refuses_dependent_rows():
-    V, X = _problem()
-    with pytest.raises(np.linalg.LinAlgError):
-        subspace_autoencoder_loss(np.vstack([V[:1], V[:1]]), X.T @ X)
-
-
 def test_eigen_subspaces_are_stationary_and_only_the_leading_one_is_a_minimum():
     """Baldi and Hornik (1989), facts 3 and 4."""
     X = _problem(n=30, p=4)[1] * [4.0, 3.0, 2.0, 1.0]
@@ -172,49 +119,6 @@ def test_eigen_subspaces_are_stationary_and_only_the_leading_one_is_a_minimum():
         for turned_loss, other, index in turned:
             assert (turned_loss < loss) == (other > values[index])
         assert (min(turned)[0] < loss) == (chosen != (3, 2))
-
-
-def test_scaling_keeps_the_span_and_equals_the_curvature():
-    rng = np.random.default_rng(3)
-    values = 10.0 ** np.array([3, 0, -3, -5, -6, -7])
-    Q = np.linalg.qr(rng.normal(size=(6, 6)))[0]
-    S = (Q * values) @ Q.T
-    V = rng.normal(size=(3, 3)) @ Q[:, :3].T
-    scaled = scale_to_axes(V, S)
-    np.testing.assert_allclose(
-        subspace_autoencoder_loss(scaled, S), subspace_autoencoder_loss(V, S)
-    )
-    np.testing.assert_allclose(
-        np.linalg.norm(scaled, axis=1), np.sqrt(values[:3] / 1e3), rtol=1e-6
-    )
-
-    # The second derivative towards an outer axis, over the trace, lies in [gap, 1].
-    def curvature(row, other):
-        step = 1e-5
-        towards = np.zeros_like(scaled)
-        towards[row] = step * Q[:, other]
-        ahead = subspace_autoencoder_loss(scaled + towards, S, eval_gradient=True)[1]
-        return ahead[row] @ Q[:, other] / step / values[0]
-
-    for row in range(3):
-        for other in range(3, 6):
-            expected = 1 - values[other] / values[row]
-            np.testing.assert_allclose(curvature(row, other), expected, rtol=1e-3)
-
-
-def test_scaling_survives_data_without_variance():
-    V = _problem()[0]
-    assert np.isfinite(scale_to_axes(V, np.zeros((6, 6)))).all()
-
-
-def test_principal_axes_are_orthonormal_and_ordered_even_from_dependent_rows():
-    V, X = _problem(m=3)
-    V[2] = V[0]
-    S = X.T @ X
-    axes, variances = principal_axes(V, S)
-    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-14)
-    np.testing.assert_allclose(axes @ S @ axes.T, np.diag(variances), atol=1e-12)
-    assert (np.diff(variances) <= 0).all()
 
 
 def test_shrunk_axes_are_the_minimum_of_the_penalised_loss():

@@ -179,7 +179,7 @@ def test_arguments_are_not_changed():
 def test_flat_vector_and_its_views_are_one_memory():
     p, X, y = problem()
     shape = (4, 3, 3)
-    x = np.concatenate([array.ravel() for array in p.values()])
+    x = np.concatenate([array.T.ravel() for array in p.values()])
     assert x.size == n_network_parameters(*shape)
     flat = np.full_like(x, np.nan)
     buffers = loss_buffers(20, 3, 3, x.dtype)  # room for more rows than there are
@@ -194,7 +194,7 @@ def test_flat_vector_and_its_views_are_one_memory():
     )
     expected = two_layer_loss(**p, X=X, y=y, alpha=0.3, eval_gradient=True)
     assert_allclose(loss, expected[0])
-    assert_allclose(flat, np.concatenate([g.ravel() for g in expected[1].values()]))
+    assert_allclose(flat, np.concatenate([g.T.ravel() for g in expected[1].values()]))
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
@@ -210,7 +210,7 @@ def test_standardized_network_is_the_network_on_standardized_data(form):
     gradients = [np.full_like(array, np.nan) for array in p.values()]
     loss = standardized_loss_into(
         list(p.values()), gradients, form(X), y, weight, alpha, (mean, scale),
-        loss_buffers(8, 3, 3, float), np.empty_like(p["W1"]),
+        loss_buffers(8, 3, 3, float),
     )  # fmt: skip
     assert_allclose(loss, expected[0])
     for ours, theirs in zip(gradients, expected[1].values(), strict=True):
