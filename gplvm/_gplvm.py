@@ -684,7 +684,7 @@ def _above_copies(Y, bounds):
     Rows that are equal agree without noise, and each copy adds -D/2 log of the noise
     variance to the likelihood, which then has no maximum.
     """
-    n_copies = len(Y) - len(np.unique(Y, axis=0))
+    n_copies = len(Y) - len({row.tobytes() for row in Y + 0.0})  # -0.0 is 0.0
     if len(Y) < _FEW_ROWS or not _FEW_COPIES * len(Y) < n_copies < len(Y) - 1:
         return bounds
     warnings.warn(
