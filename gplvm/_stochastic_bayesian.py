@@ -116,8 +116,8 @@ class StochasticModel:
 
     Parameters
     ----------
-    likelihood : BayesianLikelihood
-        Its kernel, and threads, are this model's.
+    kernel : sklearn.gaussian_process.kernels.Kernel
+        As in `BayesianLikelihood`.
 
     blocks : dict of str to ndarray
         Positions of the rows of `rows`, inducing inputs and theta to start from.
