@@ -50,6 +50,20 @@ def test_a_header_that_lies_is_refused_before_memory_is_taken(tmp_path, shape):
         read_input(tmp_path / "a.npz")
 
 
+def test_more_dimensions_than_numpy_has_are_refused(tmp_path):
+    (tmp_path / "a.npy").write_bytes(_header((1,) * 100) + bytes(8))
+    with pytest.raises(UserError, match="not an array in NPY format"):
+        read_input(tmp_path / "a.npy")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_a_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match="is no regular file"):
+        read_input(tmp_path / name)
+
+
 def test_a_file_with_holes_larger_than_memory_is_refused(tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(_header((10**11, 4)))
