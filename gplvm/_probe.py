@@ -82,7 +82,7 @@ def _check_answers(model, rows):
         _check_classifier(model, rows)
     if hasattr(model, "sample"):
         _check_gaussian_process(model, rows, latent)
-    elif hasattr(model, "partial_fit"):
+    if hasattr(model, "partial_fit"):
         _check_continues(model, rows)
 
 
@@ -126,11 +126,15 @@ def _check_gaussian_process(model, rows, latent):
 
 
 def _check_continues(model, rows):
-    """A copy learns from one more batch, where the settings allow it."""
+    """A copy learns from one more batch, where settings and training rows allow it."""
     settings = model.get_params()
     if settings.get("early_stopping") or settings.get("class_weight") == "balanced":
         return
-    if len(getattr(model, "components_", rows)) != settings.get("n_components", 2):
+    if settings.get("n_components") not in (None, model._n_features_out):
+        return
+    if len(getattr(model, "_embedding", rows)) > _LIKELIHOOD_ROWS:
+        return
+    if np.isnan(getattr(model, "_training_rows", rows)).any():
         return
     model = copy.deepcopy(model)
     classes = getattr(model, "classes_", None)

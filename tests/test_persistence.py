@@ -310,6 +310,16 @@ def _gplvm(kernel):
     return {"estimator": "GPLVM", "params": {"kernel": kernel}, "state": {}}
 
 
+@pytest.mark.parametrize("name", ["predict", "kernel", "transform", "__class__"])
+def test_attributes_that_a_fit_does_not_make_are_refused(path, name):
+    gplvm.save(GPLVM(kernel="linear").fit(X), path)
+    tree = read_container(path)[0]["model"]
+    tree["state"][name] = "rbf"
+    _with_model(path, tree, path)
+    with pytest.raises(ValueError, match=f"GPLVM has no attribute '{name}'"):
+        gplvm.load(path)
+
+
 _CIRCLE = {
     "estimator": "Pipeline",
     "params": {"steps": []},
