@@ -272,6 +272,17 @@ def test_a_link_stays_a_link_and_permissions_stay(tmp_path):
     assert type(gplvm.load(target)) is LinearAutoencoder
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_written_to_and_not_replaced(path):
+    gplvm.save(LinearAutoencoder(), path)
+    pipe = path.parent / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        gplvm.save(LinearAutoencoder(), pipe)
+        assert reader.stdout.read() == path.read_bytes()
+    assert pipe.is_fifo()
+
+
 def test_a_folder_that_is_not_there_or_a_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         gplvm.save(GPLVM(), tmp_path / "nowhere" / "model.gplvm")

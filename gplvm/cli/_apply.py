@@ -128,7 +128,8 @@ def run_predict(arguments):
 
 def _read(arguments):
     output = arguments.output
-    if output != "-" and os.path.exists(output) and not arguments.force:
+    # What is no file, such as a pipe, holds nothing that could be lost.
+    if output != "-" and os.path.isfile(output) and not arguments.force:
         raise UserError(
             f"{output} exists; name another file, or let --force replace it"
         )

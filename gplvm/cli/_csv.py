@@ -307,10 +307,11 @@ def _split(text):
 
 def _texts(path, stream):
     """The text, piece by piece."""
-    piece = stream.read(_PIECE)
+    # One read at a time: of a terminal, each wait for more would need its own Ctrl-D.
+    piece = stream.read(2)
     utf16 = piece.startswith((b"\xff\xfe", b"\xfe\xff"))
     decoder = codecs.getincrementaldecoder("utf-16" if utf16 else "utf-8-sig")()
-    line = 1
+    line, half = 1, False
     while True:
         try:
             text = decoder.decode(piece, final=not piece)
@@ -321,15 +322,17 @@ def _texts(path, stream):
                 f"{path}, line {line}: not text in UTF-8; save the table as CSV in "
                 "UTF-8"
             ) from error
+        line -= half and text.startswith("\n")
         if "\0" in text:
             line += _n_ends(text[: text.index("\0")])
             raise UserError(f"{path}, line {line}: binary data, not a table of text")
         line += _n_ends(text)
         if text:
+            half = text.endswith("\r")  # perhaps of a line's end
             yield text
         if not piece:
             return
-        piece = stream.read(_PIECE)
+        piece = stream.read1(_PIECE)
 
 
 def _n_ends(text):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import subprocess
 import sys
 
@@ -174,6 +175,19 @@ def test_bad_input_is_one_line_and_status_2(
     assert message in err
     assert table.read_bytes() == before
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_as_output_needs_no_force(command, embedded, tmp_path):
+    folder, table = embedded
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+        status, *_ = command(
+            "transform", folder / "model.gplvm", table, "--output", tmp_path / "pipe"
+        )
+        assert status == 0
+        assert reader.stdout.read() == (folder / "embedding.csv").read_bytes()
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_nobody_reads(embedded, tmp_path):

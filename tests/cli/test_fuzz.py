@@ -118,6 +118,8 @@ def test_pieces_and_ends_of_lines_change_nothing(monkeypatch, piece, end, encodi
     assert names == ["é", f"b{end}c"]
     assert list(labels) == ["x", 'y, "z"', "x"]
     assert list(lines) == [3, 4, 6]
+    with pytest.raises(UserError, match="line 3: binary data"):
+        _csv.read_csv("t", io.BytesIO(f"a{end}b{end}\0".encode("utf-8-sig")))
 
 
 def test_blocks_agree_with_one_block(monkeypatch):
