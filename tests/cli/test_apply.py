@@ -88,6 +88,29 @@ def test_there_and_back_again(command, embedded, tmp_path):
     assert np.abs(np.array(rows, dtype=float) - X).mean() < 0.2
 
 
+@pytest.mark.parametrize("option", [[], ["--std"]])
+def test_many_rows_are_asked_about_piece_by_piece(
+    command, embedded, monkeypatch, option
+):
+    folder, table = embedded
+    whole = command("transform", folder / "model.gplvm", table, *option)
+    monkeypatch.setattr("gplvm.cli._apply._ROWS", 7)
+    assert command("transform", folder / "model.gplvm", table, *option) == whole
+
+
+def test_the_line_of_a_row_that_the_model_refuses(
+    command, embedded, monkeypatch, tmp_path
+):
+    folder, _ = embedded
+    monkeypatch.setattr("gplvm.cli._apply._ROWS", 7)
+    X_bad = X.astype(object)
+    X_bad[14, 1] = X_bad[20] = ""
+    table = _write(tmp_path / "bad.csv", X_bad, NAMES)
+    status, _, err = command("transform", folder / "model.gplvm", table)
+    assert status == 2
+    assert "bad.csv, line 22" in err and "no observed entry" in err
+
+
 def test_standard_input_and_missing_entries(command, embedded, monkeypatch):
     folder, _ = embedded
     text = "a,b,c,d\n5.1,3.5,1.4,0.2\n5.1,,1.4,0.2\n"
