@@ -47,6 +47,7 @@ CASES ?= 20000
 campaign: $(VENV)/.installed-test
 	$(ONE_THREAD) $(BIN)/python campaigns/hostile_data.py --cases $(CASES)
 	$(ONE_THREAD) $(BIN)/python campaigns/model_files.py --cases $(CASES)
+	$(ONE_THREAD) $(BIN)/python campaigns/command_line.py
 
 clean:
 	rm -rf $(VENV) .venv-* .lowest-versions $(DEMO_OUTPUT) docs/_build docs/gallery docs/reference/generated

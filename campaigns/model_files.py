@@ -14,8 +14,15 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.gaussian_process.kernels import (
+    DotProduct,
+    Matern,
+    RationalQuadratic,
+    WhiteKernel,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
@@ -40,11 +47,17 @@ def _fitted():
     missing[3, 2] = np.nan
     short = {"max_iter": 3, "tol": 100.0}
     yield gplvm.LinearAutoencoder().fit(X)
+    yield gplvm.LinearAutoencoder(activation="tanh", solver="adam", max_iter=3).fit(X)
     yield gplvm.SwishMLPClassifier(4, max_iter=3, tol=100.0).fit(X, y)
     yield gplvm.GPLVM(kernel="linear").fit(X)
+    yield gplvm.GPLVM(kernel="linear").fit(csr_array(X))
+    yield gplvm.GPLVM(**short).fit(missing)
+    kernel = (Matern(nu=1.5) + DotProduct(1.0) ** 2) * RationalQuadratic()
+    yield gplvm.GPLVM(kernel=kernel + WhiteKernel(0.1), **short).fit(X)
     yield gplvm.GPLVM(n_inducing=5, **short).fit(missing)
     yield gplvm.GPLVM(back_constraint="mlp", **short).fit(X)
     yield gplvm.BayesianGPLVM(2, n_inducing=5, max_iter=3).fit(missing)
+    yield gplvm.BayesianGPLVM(2, n_inducing=5, batch_size=9, max_iter=3).fit(X)
     yield make_pipeline(StandardScaler(), gplvm.GPLVM(**short)).fit(X)
 
 
@@ -176,9 +189,20 @@ def use(model):
         answers.append(model.sample(2, random_state=0))
         answers += model.inverse_transform(latent, return_std=True)
         answers += model.transform(rows, return_std=True)
+        if isinstance(model, gplvm.BayesianGPLVM):
+            std = np.ones(latent.shape)
+            answers += model.inverse_transform(latent, True, latent_std=std)
     for name in ("log_likelihood", "elbo"):
         if hasattr(model, name):
-            answers.append(getattr(model, name)())
+            value, gradient = getattr(model, name)(eval_gradient=True)
+            answers += [value, *gradient.values()]
+    answers += [
+        part
+        for name, value in vars(model).items()
+        if name.endswith("_") and not isinstance(value, (str, bool, type(None)))
+        for part in (value if isinstance(value, list) else [value])
+        if np.asarray(part).dtype.kind == "f"
+    ]
     assert len(model.get_feature_names_out()) == latent.shape[1]
     for answer in answers:
         assert np.all(np.isfinite(answer)), "not finite"
@@ -188,7 +212,8 @@ def use(model):
         try:
             copy.deepcopy(model).partial_fit(rows, *known)
         except ValueError as error:  # a fit or set_params that leads there as well
-            assert "n_components" in str(error) or "partial_fit" in str(error), error
+            legal = ("n_components", "partial_fit")
+            assert any(word in str(error) for word in legal), error
 
 
 def run(n_cases, seed, folder, keep=None):

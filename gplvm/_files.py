@@ -41,6 +41,7 @@ def replacing(path):
     """A stream to a new file that takes the place of `path` when all went well.
 
     Until then, and if the context ends with an exception, what is at `path` stays.
+    A device or a pipe is not replaced but written to.
 
     Parameters
     ----------
@@ -51,9 +52,13 @@ def replacing(path):
     ------
     stream : binary file
     """
-    path = os.path.realpath(os.fspath(path))
     if os.path.isdir(path):
         raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as stream:
+            yield stream
+        return
+    path = os.path.realpath(os.fspath(path))
     folder, name = os.path.split(path)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name[:80]}-")
     try:

@@ -305,8 +305,8 @@ class PatternPosterior:
 
     def predict(self, X):
         """Mean and variance, noise included, both (B, D)."""
-        mean = np.empty((len(X), self._n_features))
-        variance = np.empty(mean.shape)
+        # NaN, not leftovers of memory, where the patterns of a forged file have gaps.
+        mean, variance = np.full((2, len(X), self._n_features), np.nan)
         for features, posterior in self._patterns:
             mean[:, features], of_pattern = posterior.predict(X)
             variance[:, features] = of_pattern[:, None]

@@ -227,6 +227,8 @@ def minimize_lbfgs(
     except KeyboardInterrupt:
         best.interrupted = True
         best.message = "interrupted"
+        if not np.isfinite(best.fun):  # in the very first evaluation
+            best.fun = float(objective(best.x)[0])
         if warn:
             warnings.warn(
                 f"{name} was interrupted after {best.n_iter} iterations; the best "

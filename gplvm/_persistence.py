@@ -482,8 +482,10 @@ def _index(number):
 
 
 def _check_names(cls, state):
-    """Refuse attributes that would stand before the class's own methods."""
+    """Refuse attributes that would stand before methods, or be taken for one."""
     for name in state:
         plain = not name.startswith("__") and name.isidentifier()
+        if issubclass(cls, BaseEstimator):  # other names are parameters or methods
+            plain = plain and (name.startswith("_") or name.endswith("_"))
         if not plain or callable(getattr(cls, name, None)):
             raise ValueError(f"{cls.__name__} has no attribute {name!r}")

@@ -127,11 +127,11 @@ class SwishMLPClassifier(
     n_parameters_ : int
         The number of all weights and intercepts.
 
-    loss_ : float
-        The loss in the last epoch.
+    loss_ : float or None
+        The loss in the last epoch; None if Ctrl-C has ended the fit in the first.
 
     best_loss_ : float or None
-        The lowest loss of an epoch; None with early stopping.
+        The lowest loss of an epoch; None with early stopping, or without an epoch.
 
     loss_curve_ : list of float
         The loss of each epoch, averaged over its mini-batches. A warm start and
@@ -631,8 +631,8 @@ class SwishMLPClassifier(
         self.n_iter_ = best.n_iter
         self.t_ = (0 if fresh else self.t_) + best.n_iter * n_rows
         self.loss_curve_ = ([] if fresh else self.loss_curve_) + best.loss_curve
-        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
-        self.best_loss_ = min(self.loss_curve_, default=np.inf)
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else None
+        self.best_loss_ = min(self.loss_curve_, default=None)
         self.validation_scores_ = self.best_validation_score_ = None
         if self.early_stopping and self.solver != "lbfgs":
             self.best_loss_ = None

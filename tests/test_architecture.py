@@ -133,9 +133,22 @@ def test_private_sklearn_only_in_compat():
 
 def test_import_is_light():
     probe = (
-        "import sys, sklearn.decomposition; before = set(sys.modules); import gplvm; "
+        "import sys, sklearn.decomposition; before = set(sys.modules); "
+        "from gplvm import *; "
         "heavy = {'matplotlib', 'PIL', 'pandas', 'polars', 'torch', "
         "'sklearn.manifold', 'sklearn.neighbors'} & (set(sys.modules) - before); "
         "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", probe], check=True)
+
+
+def test_public_names_are_there_when_they_are_asked_for():
+    probe = (
+        "import sys, gplvm; assert 'numpy' not in sys.modules; "
+        "assert set(gplvm.__all__) <= set(dir(gplvm)); "
+        "found = [getattr(gplvm, name) for name in gplvm.__all__]; "
+        "import gplvm.kernels; assert gplvm.kernels in found; "
+        "from gplvm import GPLVM; assert GPLVM in found; "
+        "assert not hasattr(gplvm, 'os')"
     )
     subprocess.run([sys.executable, "-c", probe], check=True)

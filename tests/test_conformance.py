@@ -23,7 +23,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 from threadpoolctl import threadpool_info
 
-from gplvm import GPLVM, BayesianGPLVM, LinearAutoencoder, SwishMLPClassifier
+import gplvm
+from gplvm import GPLVM, BayesianGPLVM, LinearAutoencoder, SwishMLPClassifier, _optimize
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -384,6 +385,37 @@ def test_ctrl_c_at_any_moment(model):
         signal.signal(signal.SIGALRM, previous)
         gc.enable()
     assert "fitted" in outcomes
+
+
+@pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("evaluation", [1, 2, 3])
+@pytest.mark.parametrize(
+    "model",
+    [
+        LinearAutoencoder(2, activation="tanh", random_state=0),
+        SwishMLPClassifier(5, solver="lbfgs", random_state=0),
+        GPLVM(init="random", random_state=0),
+        GPLVM(back_constraint="mlp", random_state=0),
+        BayesianGPLVM(2, n_inducing=8, random_state=0),
+    ],
+    ids=_name,
+)
+def test_ctrl_c_in_the_first_evaluations(model, evaluation, monkeypatch, tmp_path):
+    evaluate, seen = _optimize._Walk.evaluate, []
+
+    def interrupted(walk, x):
+        seen.append(x)
+        if len(seen) == evaluation:
+            raise KeyboardInterrupt
+        return evaluate(walk, x)
+
+    monkeypatch.setattr(_optimize._Walk, "evaluate", interrupted)
+    fitted = clone(model)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        fitted.fit(X, Y)
+    assert np.all(np.isfinite(fitted.loss_curve_))
+    gplvm.save(fitted, tmp_path / "model.gplvm")
+    _assert_same(_results(gplvm.load(tmp_path / "model.gplvm")), _results(fitted))
 
 
 class Failing:

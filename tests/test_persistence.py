@@ -19,7 +19,7 @@ from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.gaussian_process import kernels as sk
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 import gplvm
 from gplvm import GPLVM, BayesianGPLVM, LinearAutoencoder, SwishMLPClassifier
@@ -48,12 +48,19 @@ MODELS = [
     GPLVM(init=X[:, :2].copy(), **SHORT),
     BayesianGPLVM(3, n_inducing=8, **SHORT),
     BayesianGPLVM(2, kernel=sk.RBF([1.0, 1.0]) + sk.ConstantKernel(0.5), **SHORT),
+    BayesianGPLVM(2, n_inducing=8, batch_size=10, **SHORT),
     make_pipeline(StandardScaler(), BayesianGPLVM(2, n_inducing=8, **SHORT)),
     LinearAutoencoder(3, alpha=0.1),
     LinearAutoencoder(2, activation="swish", max_iter=5),
+    *(
+        LinearAutoencoder(2, activation=activation, solver="adam", **SHORT)
+        for activation in ("identity", "swish", "tanh", "relu", "logistic")
+    ),
     SwishMLPClassifier(5, **SHORT),
     make_pipeline(StandardScaler(), GPLVM(**SHORT)),
     make_pipeline(StandardScaler(), SwishMLPClassifier(5, solver="lbfgs", **SHORT)),
+    make_pipeline("passthrough", RobustScaler(), "passthrough", GPLVM(**SHORT)),
+    make_pipeline(MinMaxScaler(), LinearAutoencoder(2), "passthrough"),
     *(GPLVM(kernel=kernel, **SHORT) for kernel in KERNELS),
 ]
 
@@ -265,6 +272,17 @@ def test_a_link_stays_a_link_and_permissions_stay(tmp_path):
     assert type(gplvm.load(target)) is LinearAutoencoder
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_written_to_and_not_replaced(path):
+    gplvm.save(LinearAutoencoder(), path)
+    pipe = path.parent / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        gplvm.save(LinearAutoencoder(), pipe)
+        assert reader.stdout.read() == path.read_bytes()
+    assert pipe.is_fifo()
+
+
 def test_a_folder_that_is_not_there_or_a_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         gplvm.save(GPLVM(), tmp_path / "nowhere" / "model.gplvm")
@@ -301,6 +319,16 @@ def _doubled_pipeline(level):
 
 def _gplvm(kernel):
     return {"estimator": "GPLVM", "params": {"kernel": kernel}, "state": {}}
+
+
+@pytest.mark.parametrize("name", ["predict", "kernel", "transform", "__class__"])
+def test_attributes_that_a_fit_does_not_make_are_refused(path, name):
+    gplvm.save(GPLVM(kernel="linear").fit(X), path)
+    tree = read_container(path)[0]["model"]
+    tree["state"][name] = "rbf"
+    _with_model(path, tree, path)
+    with pytest.raises(ValueError, match=f"GPLVM has no attribute '{name}'"):
+        gplvm.load(path)
 
 
 _CIRCLE = {
@@ -371,6 +399,25 @@ def test_arrays_that_do_not_fit_together_are_refused(path, name, change):
     del header["arrays"]
     write_container(path, header, arrays)
     with pytest.raises(ValueError, match="does not hold a working model"):
+        gplvm.load(path)
+
+
+def test_features_that_no_part_of_a_model_predicts_are_noticed(path):
+    model = GPLVM(**SHORT).fit(MISSING)
+    features, _ = model._posterior._patterns[0]
+    assert len(features) > 1
+    features[:] = features[0]
+    gplvm.save(model, path)
+    with pytest.raises(ValueError, match="does not hold a working model"):
+        gplvm.load(path)
+
+
+@pytest.mark.parametrize("name", ["embedding_std_", "relevance_", "loss_curve_"])
+def test_numbers_that_no_method_uses_must_be_finite_too(path, name):
+    model = BayesianGPLVM(2, n_inducing=8, **SHORT).fit(X)
+    setattr(model, name, np.full(np.shape(getattr(model, name)), np.nan).tolist())
+    gplvm.save(model, path)
+    with pytest.raises(ValueError, match=f"working model: {name} is not finite"):
         gplvm.load(path)
 
 

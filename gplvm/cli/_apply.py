@@ -1,6 +1,7 @@
 """`gplvm transform` and `gplvm predict`: a model of a file on new rows."""
 
 import os
+import re
 import sys
 import warnings
 
@@ -14,6 +15,8 @@ from gplvm.cli._arguments import (
 from gplvm.cli._errors import UserError
 from gplvm.cli._inputs import read_input
 from gplvm.cli._models import fitting_columns, read_model, write_table
+
+_ROWS = 4096  # to ask a model about at a time: it takes some kilobytes for each
 
 _TRANSFORM = """\
   gplvm transform embedded/model.gplvm new.csv
@@ -128,7 +131,8 @@ def run_predict(arguments):
 
 def _read(arguments):
     output = arguments.output
-    if output != "-" and os.path.exists(output) and not arguments.force:
+    # What is no file, such as a pipe, holds nothing that could be lost.
+    if output != "-" and os.path.isfile(output) and not arguments.force:
         raise UserError(
             f"{output} exists; name another file, or let --force replace it"
         )
@@ -156,26 +160,42 @@ def _called(model, method, data, arguments, found):
                 f"{arguments.model}: no standard deviations (--std) of data that were "
                 "standardized"
             )
-    try:
-        with warnings.catch_warnings():
-            # The columns were matched by name already.
-            warnings.filterwarnings("ignore", "X does not have valid feature names")
-            if options and last is not model:
-                answer = last.transform(model[:-1].transform(data), **options)
-            else:
-                answer = getattr(model, method)(data, **options)
-            if method != "predict" and not np.all(np.isfinite(answer)):
+
+    def ask(rows):
+        if options and last is not model:
+            return last.transform(model[:-1].transform(rows), **options)
+        return getattr(model, method)(rows, **options)
+
+    answers = []
+    for start in range(0, len(data), _ROWS):
+        rows = slice(start, start + _ROWS)
+        try:
+            with warnings.catch_warnings():
+                # The columns were matched by name already.
+                warnings.filterwarnings("ignore", "X does not have valid feature names")
+                answers.append(ask(data[rows]))
+            if method != "predict" and not np.all(np.isfinite(answers[-1])):
                 raise ValueError("the result is not finite; scale the data")
-            return answer
-    except ValueError as error:
-        bad = ~np.isfinite(data)
-        where = (
-            f", {found.first(bad)}"
-            if bad.shape == found.data.shape and bad.any()
-            else ""
-        )
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{found.source}{where}: {reason}") from error
+        except ValueError as error:
+            raise UserError(
+                f"{found.source}{_place(error, data, rows, found)}"
+            ) from error
+    if isinstance(answers[0], tuple):
+        return [np.concatenate(parts) for parts in zip(*answers, strict=True)]
+    return np.concatenate(answers)
+
+
+def _place(error, data, rows, found):
+    """The model's complaint, and which of the user's rows it is about, if known."""
+    reason = str(error).splitlines()[0]
+    number = re.match(r"row (\d+) of X ", reason)
+    if number is not None:
+        row = found.row(rows.start + int(number[1]))
+        return f", {row}: it {reason[number.end() :]}"
+    bad = ~np.isfinite(data)
+    if bad[rows].any() and bad.shape == found.data.shape:
+        return f", {found.first(bad)}: {reason}"
+    return f": {reason}"
 
 
 def _data_names(model):

@@ -16,6 +16,7 @@ from gplvm.datasets._memory import available_memory
 
 _MOST_DEFLATED = 1032
 _PIECE = 2**22  # bytes read at a time
+_MOST_DIMENSIONS = 32  # what every numpy has
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -61,7 +62,8 @@ class Npy:
             raise self._error(
                 "holds Python objects, which are never loaded; save numbers"
             )
-        if any(type(n) is not int or n < 0 for n in self.shape):
+        whole = all(type(n) is int and n >= 0 for n in self.shape)
+        if not whole or len(self.shape) > _MOST_DIMENSIONS:
             raise self._error("not an array in NPY format, or cut off")
         self._count = 1
         for n in self.shape:

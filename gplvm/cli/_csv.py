@@ -7,6 +7,7 @@ twice the memory of its columns, not that of all its fields as text.
 import codecs
 import csv
 import io
+import re
 from collections import deque
 from itertools import chain, islice
 
@@ -20,6 +21,10 @@ _PIECE = 2**20  # bytes read at a time
 _BLOCK = 2**16  # fields that are text at a time, but at least one row's
 _HEAD = 20  # lines from which the delimiter is guessed
 _LONGEST_LABEL = 200
+# A number with a decimal comma, or one with commas or points between its thousands.
+_COMMAS = re.compile(
+    r"[+-]?(\d+,\d+(e[+-]?\d+)?|\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d{3})+,\d+)", re.I
+)
 
 
 def read_csv(path, stream, labels=None):
@@ -194,7 +199,8 @@ class _Table:
         for column, name in enumerate(names):
             if column in left_out:
                 continue
-            if self._n_text[column] > self._n_numbers[column]:
+            text = self._n_text[column] > self._n_numbers[column]
+            if text and not _advice(self._first_text[column][1]):
                 left_out.add(column)
                 notes.append(
                     f"column {name!r} is text and left out (--labels {name} takes it "
@@ -301,10 +307,11 @@ def _split(text):
 
 def _texts(path, stream):
     """The text, piece by piece."""
-    piece = stream.read(_PIECE)
+    # One read at a time: of a terminal, each wait for more would need its own Ctrl-D.
+    piece = stream.read(2)
     utf16 = piece.startswith((b"\xff\xfe", b"\xfe\xff"))
     decoder = codecs.getincrementaldecoder("utf-16" if utf16 else "utf-8-sig")()
-    line = 1
+    line, half = 1, False
     while True:
         try:
             text = decoder.decode(piece, final=not piece)
@@ -315,15 +322,17 @@ def _texts(path, stream):
                 f"{path}, line {line}: not text in UTF-8; save the table as CSV in "
                 "UTF-8"
             ) from error
+        line -= half and text.startswith("\n")
         if "\0" in text:
             line += _n_ends(text[: text.index("\0")])
             raise UserError(f"{path}, line {line}: binary data, not a table of text")
         line += _n_ends(text)
         if text:
+            half = text.endswith("\r")  # perhaps of a line's end
             yield text
         if not piece:
             return
-        piece = stream.read(_PIECE)
+        piece = stream.read1(_PIECE)
 
 
 def _n_ends(text):
@@ -393,7 +402,7 @@ def _short(text):
 
 
 def _advice(field):
-    comma = field.replace(",", ".", 1).replace("-", "", 1).replace(".", "", 1)
-    if field.count(",") == 1 and comma.isdigit():
-        return "; write decimals with a point"
+    """What to do about a field that was meant as a number, else nothing."""
+    if _COMMAS.fullmatch(field):
+        return "; write decimals with a point, and nothing between thousands"
     return ""

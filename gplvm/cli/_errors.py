@@ -4,6 +4,12 @@ import signal
 import threading
 from contextlib import contextmanager
 
+_STOPS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+]
+
 
 class UserError(Exception):
     """Something that the user gave is wrong; its message is one clear line."""
@@ -26,41 +32,49 @@ def data_errors(source):
 
 
 class Interrupted(BaseException):
-    """Ctrl-C.
+    """Ctrl-C, or another signal to stop.
 
     Not a KeyboardInterrupt: the estimators catch that one, and keep the best
     parameters so far, which is right in a notebook and wrong for a command that
     would then write a result that is not the one asked for.
+
+    Parameters
+    ----------
+    signum : int, default=SIGINT
+        The signal.
     """
+
+    def __init__(self, signum=signal.SIGINT):
+        self.status = 128 + signum
+        what = "interrupted" if signum == signal.SIGINT else "terminated"
+        super().__init__(f"{what}; nothing was written")
 
 
 def _interrupt(signum, frame):
-    raise Interrupted
+    raise Interrupted(signum)
 
 
 @contextmanager
-def _sigint(handler):
-    """Handle Ctrl-C by `handler` for as long as the context lasts."""
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        # Whoever started us in the background wants Ctrl-C ignored.
-        and signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None)
-    )
-    if not ours:
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, handler)
+def _signals(handler):
+    """Handle what asks a process to stop by `handler`, as long as the context lasts."""
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        for signum in _STOPS:
+            # Whoever started us in the background wants Ctrl-C ignored.
+            if signal.getsignal(signum) not in (signal.SIG_IGN, None):
+                previous[signum] = signal.signal(signum, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for signum, handler_before in previous.items():
+            signal.signal(signum, handler_before)
 
 
-def stopped_by_ctrl_c():
-    """A context in which Ctrl-C raises `Interrupted`."""
-    return _sigint(_interrupt)
+def stopped_by_signals():
+    """A context in which Ctrl-C, or the end of the terminal, raises `Interrupted`."""
+    return _signals(_interrupt)
 
 
-def undisturbed_by_ctrl_c():
+def undisturbed_by_signals():
     """A context, a short one, that Ctrl-C does not tear in two."""
-    return _sigint(signal.SIG_IGN)
+    return _signals(signal.SIG_IGN)

@@ -135,6 +135,8 @@ def read_input(path, *, labels=None, image_size=None):
         if kind in _TEXT:
             with place.open("rb") as stream:
                 return _read_text(place, labels, stream)
+        if kind in (".npy", ".npz") and not stat.S_ISREG(mode):
+            raise UserError(f"{path}: is no regular file")  # a pipe would be waited for
         if kind == ".npy":
             if labels is not None:
                 raise UserError("--labels needs a CSV or NPZ file; an NPY has no names")

@@ -8,7 +8,7 @@ import sys
 
 from gplvm import __version__
 from gplvm.cli import _apply, _classify, _creatures, _demo, _embed, _graphs
-from gplvm.cli._errors import Interrupted, UserError, stopped_by_ctrl_c
+from gplvm.cli._errors import Interrupted, UserError, stopped_by_signals
 from gplvm.cli._text import one_line
 
 _EXAMPLES = """\
@@ -47,27 +47,14 @@ def _parser():
     return parser
 
 
-def main(argv=None):
-    """Run the `gplvm` command.
-
-    Parameters
-    ----------
-    argv : list of str, default=None
-        The arguments after the command's name; None means those of the process.
-
-    Returns
-    -------
-    int
-        The exit status: 0; 2 after wrong arguments or bad input; 1 when the disk
-        or the memory fails; 130 after Ctrl-C; 141 when nobody reads the output any
-        more.
-    """
+def run(argv=None):
+    """The command, and the status that it ends with; see `gplvm.cli.main`."""
     argv = sys.argv[1:] if argv is None else list(argv)
     name = "gplvm"
     os.environ["MPLBACKEND"] = "Agg"  # pictures go to files, never to a window
     _prepare_streams()
     try:
-        with stopped_by_ctrl_c():
+        with stopped_by_signals():
             arguments = _parser().parse_args(argv)
             arguments.argv = argv
             name = f"gplvm {arguments.COMMAND}"
@@ -78,8 +65,10 @@ def main(argv=None):
         return _flushed(stop.code)
     except UserError as error:
         return _complain(name, error, 2)
-    except (Interrupted, KeyboardInterrupt):
-        return _complain(name, "interrupted; nothing was written", 130)
+    except Interrupted as stop:
+        return _complain(name, stop, stop.status)
+    except KeyboardInterrupt:  # in a thread, or where Ctrl-C was not ours to handle
+        return _complain(name, Interrupted(), 130)
     except BrokenPipeError:
         return _nobody_reads()
     except OSError as error:

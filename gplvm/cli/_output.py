@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from gplvm.cli._errors import UserError, undisturbed_by_ctrl_c
+from gplvm.cli._errors import UserError, undisturbed_by_signals
 
 # Lists what a command wrote, so that --force replaces that and nothing else.
 MANIFEST = ".gplvm-files"
@@ -33,7 +33,7 @@ class OutputFolder:
     """
 
     def __init__(self, target, force=False):
-        self._name = str(target)
+        self._name = str(target) or "."
         self._target = Path(os.path.abspath(target))
         self._force = force
         self._temporary = None
@@ -60,7 +60,7 @@ class OutputFolder:
     def __exit__(self, kind, error, traceback):
         try:
             if kind is None:
-                with undisturbed_by_ctrl_c():
+                with undisturbed_by_signals():
                     self._publish()
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import subprocess
 import sys
 
@@ -85,6 +86,29 @@ def test_there_and_back_again(command, embedded, tmp_path):
     header, rows = _read(said)
     assert header == NAMES
     assert np.abs(np.array(rows, dtype=float) - X).mean() < 0.2
+
+
+@pytest.mark.parametrize("option", [[], ["--std"]])
+def test_many_rows_are_asked_about_piece_by_piece(
+    command, embedded, monkeypatch, option
+):
+    folder, table = embedded
+    whole = command("transform", folder / "model.gplvm", table, *option)
+    monkeypatch.setattr("gplvm.cli._apply._ROWS", 7)
+    assert command("transform", folder / "model.gplvm", table, *option) == whole
+
+
+def test_the_line_of_a_row_that_the_model_refuses(
+    command, embedded, monkeypatch, tmp_path
+):
+    folder, _ = embedded
+    monkeypatch.setattr("gplvm.cli._apply._ROWS", 7)
+    X_bad = X.astype(object)
+    X_bad[14, 1] = X_bad[20] = ""
+    table = _write(tmp_path / "bad.csv", X_bad, NAMES)
+    status, _, err = command("transform", folder / "model.gplvm", table)
+    assert status == 2
+    assert "bad.csv, line 22" in err and "no observed entry" in err
 
 
 def test_standard_input_and_missing_entries(command, embedded, monkeypatch):
@@ -174,6 +198,19 @@ def test_bad_input_is_one_line_and_status_2(
     assert message in err
     assert table.read_bytes() == before
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_as_output_needs_no_force(command, embedded, tmp_path):
+    folder, table = embedded
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+        status, *_ = command(
+            "transform", folder / "model.gplvm", table, "--output", tmp_path / "pipe"
+        )
+        assert status == 0
+        assert reader.stdout.read() == (folder / "embedding.csv").read_bytes()
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_nobody_reads(embedded, tmp_path):

@@ -96,6 +96,12 @@ def test_text_and_row_numbers_are_left_out_with_a_note(table):
     assert "'name' is text" in notes[1] and "--labels name" in notes[1]
 
 
+def test_numbers_with_commas_may_be_labels(table):
+    data, _, labels, *_ = read_csv(table("a;b\n1,5;2\n3,5;1\n"), "a")
+    np.testing.assert_array_equal(data, [[2], [1]])
+    assert list(labels) == ["1,5", "3,5"]
+
+
 def test_a_delimiter_at_the_end_of_each_line_is_no_column(table):
     data, names, *_ = read_csv(table("a;b;\n1;2;\n3;4;\n"))
     assert data.shape == (2, 2) and names == ["a", "b"]
@@ -118,6 +124,9 @@ def test_missing_values_are_nan(table, missing):
         ("a,b\n1,2\n\n3,4,5\n", "line 4: 3 fields, but line 1 has 2"),
         ("a,b\n1,2\n3,x\n5,6\n", "line 3, column 'b': 'x' is not a number"),
         ("a;b\n1;2\n3;1,5\n5;6\n", "line 3, column 'b': '1,5' is not a number; write"),
+        ("a;b\n1,5;2\n3,5;1\n", "line 2, column 'a': '1,5' is not a number; write"),
+        ('a,b\n"1,234",2\n"-5,678.5",1\n', "line 2, column 'a': '1,234' is not"),
+        ("a;b\n1.234,5;2\n3.000.456,5;1\n", "column 'a': '1.234,5' is not a number"),
         ("a,b\n1,2\n3,1_000\n5,6\n", "line 3, column 'b': '1_000' is not"),
         ("a,b\nx,y\nz,w\n", "no column of numbers"),
         ('a,b\n1,"2\n', "unexpected end of data"),

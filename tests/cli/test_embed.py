@@ -1,6 +1,9 @@
 """`gplvm embed`: files in, files out, and what it refuses."""
 
+import contextlib
 import csv
+import io
+import signal
 import warnings
 
 import numpy as np
@@ -11,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 
 from gplvm import GPLVM
+from gplvm.cli import main
 from gplvm.datasets import make_creatures, save_image_folder
 
 
@@ -218,6 +222,30 @@ def test_nothing_is_overwritten_without_force(command, table, tmp_path):
     assert command(*arguments, "--force")[0] == 0
     _picture(out / "latent.png")
     assert (out / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("size", [0, 1500])
+def test_a_full_disk_leaves_the_old_folder(command, table, tmp_path, size):
+    resource = pytest.importorskip("resource")
+    out = tmp_path / "out"
+    arguments = ["embed", table, "--model", "linear", "--output", out, "--force"]
+    assert command(*arguments)[0] == 0
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        # What is captured goes to files, which cannot grow either.
+        told = io.StringIO()
+        with contextlib.redirect_stderr(told):
+            status = main([str(argument) for argument in arguments])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, previous)
+    assert status == 1
+    assert "gplvm embed: error: File too large" in told.getvalue()
+    after = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert after == before
 
 
 def _refused(command, tmp_path, path, *options):

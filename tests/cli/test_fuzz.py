@@ -50,6 +50,20 @@ def test_a_header_that_lies_is_refused_before_memory_is_taken(tmp_path, shape):
         read_input(tmp_path / "a.npz")
 
 
+def test_more_dimensions_than_numpy_has_are_refused(tmp_path):
+    (tmp_path / "a.npy").write_bytes(_header((1,) * 100) + bytes(8))
+    with pytest.raises(UserError, match="not an array in NPY format"):
+        read_input(tmp_path / "a.npy")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_a_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match="is no regular file"):
+        read_input(tmp_path / name)
+
+
 def test_a_file_with_holes_larger_than_memory_is_refused(tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(_header((10**11, 4)))
@@ -104,6 +118,8 @@ def test_pieces_and_ends_of_lines_change_nothing(monkeypatch, piece, end, encodi
     assert names == ["é", f"b{end}c"]
     assert list(labels) == ["x", 'y, "z"', "x"]
     assert list(lines) == [3, 4, 6]
+    with pytest.raises(UserError, match="line 3: binary data"):
+        _csv.read_csv("t", io.BytesIO(f"a{end}b{end}\0".encode("utf-8-sig")))
 
 
 def test_blocks_agree_with_one_block(monkeypatch):

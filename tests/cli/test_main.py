@@ -16,7 +16,10 @@ def test_version(command):
     assert command("--version") == (0, f"gplvm {gplvm.__version__}\n", "")
 
 
-@pytest.mark.parametrize("name", ["demo", "creatures", "embed"])
+@pytest.mark.parametrize(
+    "name",
+    ["demo", "creatures", "embed", "classify", "transform", "predict", "graphs"],
+)
 def test_help_has_examples(command, name):
     status, out, err = command(name, "--help")
     assert status == 0 and not err
@@ -97,28 +100,72 @@ def test_a_bug_shows_its_traceback(monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_in_a_fit_stops_the_command(monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("SIGINT", "interrupted"), ("SIGTERM", "terminated"), ("SIGHUP", "terminated")],
+)
+def test_signals_in_a_fit_stop_the_command(monkeypatch, tmp_path, capsys, name, told):
+    signum = getattr(signal, name)
+
     def interrupt(*arguments, **options):
         try:  # as the estimators do
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signum)
         except KeyboardInterrupt:
             pytest.fail("the fit took the interruption for its own")
 
     # A test run in the background may ignore the signal: the command would too.
-    outside = signal.signal(signal.SIGINT, signal.default_int_handler)
-    before = signal.getsignal(signal.SIGINT)
+    outside = signal.signal(signum, signal.default_int_handler)
+    before = signal.getsignal(signum)
     monkeypatch.setattr(_embed, "read_input", interrupt)
     try:
         status = main(["embed", "x.csv", "--output", str(tmp_path / "out")])
-        after = signal.getsignal(signal.SIGINT)
+        after = signal.getsignal(signum)
     finally:
-        signal.signal(signal.SIGINT, outside)
-    assert status == 130
+        signal.signal(signum, outside)
+    assert status == 128 + signum
     assert capsys.readouterr().err == (
-        "gplvm embed: error: interrupted; nothing was written\n"
+        f"gplvm embed: error: {told}; nothing was written\n"
     )
     assert after is before
     assert not list(tmp_path.iterdir())
+
+
+_STOPPED_WHILE_IMPORTING = """
+import os, signal, sys
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, CtrlC())
+from gplvm.cli import main
+sys.exit(main(["embed", "no.csv", "--output", "nothing"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("module", ["numpy", "sklearn.base", "gplvm.cli._apply"])
+def test_ctrl_c_while_the_command_is_imported(tmp_path, module):
+    command = [sys.executable, "-c", _STOPPED_WHILE_IMPORTING, module]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 130
+    assert done.stderr == "gplvm: error: interrupted; nothing was written\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
+def test_one_ctrl_d_ends_a_table_typed_into_a_terminal(tmp_path):
+    import pty
+
+    terminal, end = pty.openpty()
+    command = [sys.executable, "-m", "gplvm", "embed", "-", "--model", "linear"]
+    command += ["--output", tmp_path / "out"]
+    with subprocess.Popen(command, stdin=end, stderr=subprocess.PIPE) as process:
+        os.close(end)
+        os.write(terminal, b"a,b\n1,2\n3,x\n5,6\n\x04")
+        told = process.stderr.read()
+    os.close(terminal)
+    assert process.returncode == 2
+    assert b"standard input, line 3, column 'b': 'x' is not a number" in told
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")

@@ -1,6 +1,10 @@
 """Image folders: round trips, kinds of image, and every way to be refused."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -387,3 +391,105 @@ def test_failure_of_the_last_rename_brings_the_old_back(
     monkeypatch.undo()
     assert listing(tmp_path) == before
     assert load_image_folder(path).images.max() > 0.5
+
+
+# Faults
+
+
+def test_a_full_disk_leaves_the_old_folder(tmp_path, images, target):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "out"
+    save_image_folder(path, images, target, NAMES)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*.png")}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    noise = np.random.default_rng(0).uniform(size=(5, 40, 40))
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        with pytest.raises(OSError):
+            save_image_folder(path, noise, target, NAMES, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, previous)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*.png")} == before
+    assert os.listdir(tmp_path) == ["out"]
+
+
+_SAVE_FOREVER = """
+import sys
+import numpy as np
+from gplvm.datasets import save_image_folder
+print("ready", flush=True)
+while True:
+    for shade in (0.2, 0.4):
+        images = np.full((20, 8, 8), shade)
+        target = np.arange(20) % 2
+        save_image_folder(sys.argv[1], images, target, ["a", "b"], overwrite=True)
+"""
+
+
+def test_a_killed_process_leaves_a_whole_folder_or_none(tmp_path):
+    path = tmp_path / "out"
+    for seconds in (0.0, 0.007, 0.031):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SAVE_FOREVER, str(path)], stdout=subprocess.PIPE
+        )
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+        if path.exists():
+            loaded = load_image_folder(path).images
+            assert len(loaded) == 20 and np.ptp(loaded) == 0
+
+
+def test_links_out_of_the_folder_are_refused_and_others_followed(tmp_path, folder):
+    link = folder / "white" / "link.png"
+    (tmp_path / "outside.png").write_bytes((folder / "white" / "0.png").read_bytes())
+    for target, message in [
+        (tmp_path / "outside.png", "leaves the folder"),
+        ("../../outside.png", "leaves the folder"),
+        ("/dev/zero", "leaves the folder"),
+        ("nothing.png", "link to nothing"),
+        ("link.png", "link to nothing"),
+    ]:
+        link.symlink_to(target)
+        with pytest.raises(ValueError, match=rf"link\.png is a link .*{message[-7:]}"):
+            load_image_folder(folder)
+        link.unlink()
+    (folder / "up").symlink_to("..")
+    with pytest.raises(ValueError, match="up is a link that leaves the folder"):
+        load_image_folder(folder)
+    (folder / "up").unlink()
+    link.symlink_to("../black/0.png")
+    np.testing.assert_array_equal(load_image_folder(folder).images[2], 0.0)
+
+
+def test_damaged_images_are_refused_or_in_range(folder):
+    """Bytes of every format changed, cut off or inserted: nothing else happens."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (6, 8, 3)).astype(np.uint8)
+    sound = {}
+    for ending in ("png", "jpg", "gif", "tiff", "webp", "bmp"):
+        Image.fromarray(pixels).save(folder / "white" / f"1.{ending}")
+        sound[ending] = (folder / "white" / f"1.{ending}").read_bytes()
+        (folder / "white" / f"1.{ending}").unlink()
+    outcomes = {"refused": 0, "read": 0}
+    for _ in range(300):
+        ending = rng.choice(list(sound))
+        content = bytearray(sound[ending])
+        for at in rng.integers(len(content), size=rng.integers(1, 6)):
+            extra = rng.bytes(rng.integers(1, 9))
+            content[at : at + rng.choice([0, len(extra), 1000])] = extra
+        file = folder / "white" / f"1.{ending}"
+        file.write_bytes(content)
+        try:
+            loaded = load_image_folder(folder, image_size=4).images
+        except ValueError as error:
+            assert str(file) in str(error)
+            outcomes["refused"] += 1
+        else:
+            assert np.all((loaded >= 0) & (loaded <= 1))
+            outcomes["read"] += 1
+        file.unlink()
+    assert min(outcomes.values()) > 20
