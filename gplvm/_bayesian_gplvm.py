@@ -17,11 +17,19 @@ from gplvm._bayesian_starts import (
     shaken,
     with_inducing_points,
 )
-from gplvm._centred import centred, has_nan, mean_variance
+from gplvm._centred import centred, check_unit, has_nan, mean_variance
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._latent_model import LatentModel
-from gplvm._optimize import FitMonitor
-from gplvm._validation import given_or_fitted, keeps_last_fit, validated
+from gplvm._optimize import FitMonitor, walks_from
+from gplvm._validation import (
+    FAR_ARGUMENTS,
+    FAR_POSITIONS,
+    FAR_ROWS,
+    finite_or_refused,
+    given_or_fitted,
+    keeps_last_fit,
+    validated,
+)
 from gplvm._variational import ascend, infer_new_rows
 from gplvm.gradients.prediction import standard_normal
 
@@ -349,14 +357,16 @@ class BayesianGPLVM(BatchFitting, LatentModel):
                 random_state=random_state,
             )
             first = with_inducing_points(first, n_inducing, random_state)
-        walks = []
-        for restart in range(self.n_restarts):
-            start = first
-            if restart:
-                start = with_inducing_points(
+
+        def starts():
+            yield first
+            for _ in range(self.n_restarts - 1):
+                yield with_inducing_points(
                     shaken(first, random_state), n_inducing, random_state
                 )
-            walk = ascend(
+
+        def walk(start):
+            return ascend(
                 start,
                 likelihood=likelihood,
                 theta_bounds=self._theta_bounds(likelihood, variance),
@@ -366,10 +376,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
                 report=report,
                 warn=warn,
             )
-            walks.append(walk)
-            if walk[1].interrupted:
-                break
-        return min(walks, key=lambda walk: walk[1].fun)
+
+        return min(walks_from(starts(), walk), key=lambda walk: walk[1].fun)
 
     def fit_transform(self, X, y=None):
         """Fit, and return the means of the training rows' positions.
@@ -415,6 +423,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         return None if isinstance(self.kernel, sk.Kernel) else self.kernel or "rbf"
 
     def _make_likelihood(self, Y, n_components, variance):
+        check_unit(variance, self.noise_variance)
         shape = self._kernel_shape()
         if shape is None:
             kernel = self.kernel.clone_with_theta(self.kernel.theta)
@@ -429,7 +438,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         low, high = np.log(variance) + np.log(_NOISE_BOUNDS)
         if self.noise_variance is not None:
             low = high = np.log(self.noise_variance)
-        return np.vstack([likelihood.kernel.bounds.reshape(-1, 2), [[low, high]]])
+        return np.vstack([kernels.theta_bounds(likelihood.kernel), [[low, high]]])
 
     def _warm_blocks(self, likelihood, n_components, n_inducing):
         """The last fit's blocks, if this fit has the same shapes."""
@@ -529,6 +538,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
 
     # --- Rows ----------------------------------------------------------------------
 
+    @finite_or_refused(FAR_ROWS)
     def transform(self, X, return_std=False):
         """Latent positions of rows, seen or unseen.
 
@@ -562,6 +572,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         mean = mean.astype(dtype)
         return (mean, std.astype(dtype)) if return_std else mean
 
+    @finite_or_refused(FAR_ROWS)
     def score_samples(self, X):
         """Lower bound on the log density of each row.
 
@@ -577,6 +588,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         """
         return self._infer(X)[2]
 
+    @finite_or_refused(FAR_POSITIONS)
     def inverse_transform(self, Z, return_std=False, *, latent_std=None):
         """Data rows at latent positions, known or uncertain.
 
@@ -653,6 +665,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
 
     # --- The objective, and what to think of it ------------------------------------
 
+    @finite_or_refused(FAR_ARGUMENTS)
     def elbo(
         self,
         *,

@@ -16,6 +16,7 @@ from gplvm._sparse import initial_inducing_points
 
 _NOISE = 0.1  # share of the data's variance that is noise at the start
 _STD = 0.5  # of every position, where the prior's is 1
+_FARTHEST = 1e6  # entry of an array to start from
 _STEP = 0.3  # of the shaken copies that restarts begin from
 
 # Bounds of the default kernel: of the length scales, in spreads of the prior, and of
@@ -81,8 +82,19 @@ def first_start(
     -------
     start : dict of str to ndarray
         ``"embedding"``, ``"embedding_std"`` and ``"theta"``.
+
+    Raises
+    ------
+    ValueError
+        If an array to start from is far outside the prior.
     """
     embedding = initial_embedding(Y, n_components, init, random_state)
+    farthest = np.abs(embedding).max()
+    if farthest > _FARTHEST:
+        raise ValueError(
+            f"init holds entries of {farthest:.1g}, where the prior of positions has a "
+            "spread of 1; divide it by a constant"
+        )
     spread = embedding.std(axis=0)
     widest = spread.max() or 1.0
     share = np.maximum(spread / widest, 1e-2)

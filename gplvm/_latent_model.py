@@ -19,7 +19,12 @@ from gplvm._projection import (
     nearest_rows,
     project_rows,
 )
-from gplvm._validation import validated
+from gplvm._validation import (
+    FAR_POSITIONS,
+    FAR_ROWS,
+    finite_or_refused,
+    validated,
+)
 from gplvm.gradients.prediction import cloud_log_density, standard_normal
 
 # New rows start from so many of the nearest training rows, densest first, that lie so
@@ -36,7 +41,7 @@ _CLOUD_STEP = 0.1
 
 # New rows may be so many standard deviations of the noise away: the gradient of their
 # density, squared, does not overflow.
-_FARTHEST = 1e70
+_FARTHEST = 1e50
 
 
 class LatentModel(
@@ -55,6 +60,7 @@ class LatentModel(
     its parameters, shift and rotation.
     """
 
+    @finite_or_refused(FAR_ROWS)
     def transform(self, X, return_std=False):
         """Latent positions of rows, seen or unseen.
 
@@ -99,6 +105,7 @@ class LatentModel(
         std = np.sqrt(np.einsum("nqq->nq", covariance))
         return positions.astype(dtype), std.astype(dtype)
 
+    @finite_or_refused(FAR_ROWS)
     def score_samples(self, X):
         """Log density of each row under the model.
 
@@ -146,6 +153,7 @@ class LatentModel(
         """
         return float(np.mean(self.score_samples(X)))
 
+    @finite_or_refused(FAR_POSITIONS)
     def inverse_transform(self, Z, return_std=False):
         """Data rows at latent positions.
 

@@ -125,7 +125,7 @@ class DenseLikelihood:
 
     def _log_likelihood(self, embedding, theta, eval_gradient):
         kernel = self.kernel.clone_with_theta(theta[:-1])
-        noise_variance = float(np.exp(theta[-1]))
+        noise_variance = np.exp(theta[-1])
         n_samples, n_features = self.Y.shape
         # The last block of rows of a triangle is the longest: first come, first served.
         blocks = row_blocks(n_samples)[::-1]
@@ -375,7 +375,7 @@ class LinearLikelihood:
         cross, pull_cross = kernels.evaluate(kernel, points, points)
         variance, pull_variance = kernels.evaluate_diagonal(kernel, points[:1])
         offset, alpha = float(cross[0, 0]), float(cross[1, 1] - cross[0, 0])
-        noise = float(np.exp(theta[-1]))
+        noise = np.exp(theta[-1])
         white = max(float(variance[0]) - offset, 0.0)
         beta = 1.0 / (noise + white)
 

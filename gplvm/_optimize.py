@@ -53,6 +53,10 @@ class Packing:
         }
 
 
+class BadStartError(ValueError):
+    """The objective is not finite at the start of a walk."""
+
+
 @dataclass
 class Minimum:
     """Where a walk ended and how it went."""
@@ -117,6 +121,44 @@ class FitMonitor:
         )
 
 
+def walks_from(starts, walk):
+    """The walks from several starts, each a tuple that ends with its `Minimum`.
+
+    A start at which the objective is not finite is passed over, unless all are; Ctrl-C
+    in one walk ends them all.
+
+    Parameters
+    ----------
+    starts : iterable
+        The starts.
+
+    walk : callable
+        ``walk(start) -> (..., Minimum)``.
+
+    Returns
+    -------
+    walks : list of tuple
+        At least one.
+
+    Raises
+    ------
+    BadStartError
+        If there is no way from any start.
+    """
+    walks, first_error = [], None
+    for start in starts:
+        try:
+            walks.append(walk(start))
+        except BadStartError as error:
+            first_error = first_error or error
+            continue
+        if walks[-1][-1].interrupted:
+            break
+    if not walks:
+        raise first_error
+    return walks
+
+
 def minimize_lbfgs(
     objective,
     x0,
@@ -176,6 +218,11 @@ def minimize_lbfgs(
     -------
     minimum : Minimum
         The best point seen and the objective after each iteration.
+
+    Raises
+    ------
+    BadStartError
+        If the objective is not finite at the start.
 
     Warns
     -----
@@ -275,12 +322,14 @@ class _Walk:
     def evaluate(self, x):
         best = self._best
         try:
-            value, gradient = self._objective(x)
+            # What overflows on the way is seen in the end.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                value, gradient = self._objective(x)
         except np.linalg.LinAlgError:
             value = np.nan
         if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
             if not np.isfinite(best.fun):
-                raise ValueError(
+                raise BadStartError(
                     "The objective is not finite at the start. Scale the data to unit "
                     "variance, choose another init, or, with a kernel of your own, "
                     "one that is positive definite in all dimensions."

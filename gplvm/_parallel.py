@@ -7,6 +7,7 @@ the cores; for the thin matrices of a block that beats BLAS's own threads.
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from threading import Lock
 
@@ -123,7 +124,17 @@ def block_map(n_blocks, threads=None):
         if workers <= 1:
             yield lambda function, blocks: [function(block) for block in blocks]
             return
-        yield lambda function, blocks: list(_pool(workers).map(function, blocks))
+        yield lambda function, blocks: _on_threads(workers, function, blocks)
+
+
+def _on_threads(workers, function, blocks):
+    """``map_blocks`` by so many threads, which have numpy's error state of this one."""
+    context = copy_context()
+
+    def of_block(block):
+        return context.copy().run(function, block)
+
+    return list(_pool(workers).map(of_block, blocks))
 
 
 @cache
@@ -149,4 +160,4 @@ def map_blocks(function, blocks):
     if workers <= 1:
         return [function(block) for block in blocks]
     with one_blas_thread():
-        return list(_pool(workers).map(function, blocks))
+        return _on_threads(workers, function, blocks)

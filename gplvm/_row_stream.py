@@ -3,6 +3,7 @@
 import numpy as np
 
 from gplvm._centred import row_slices
+from gplvm._validation import refuse_overflow
 
 # Data that vary by less than this share of their size are constant.
 _ROUNDING = 4 * np.finfo(float).eps
@@ -61,7 +62,7 @@ def stream_rows(X, way_out):
     Raises
     ------
     ValueError
-        If an entry is NaN, or the squares of the data overflow.
+        If an entry is NaN, or the squares of the data over- or underflow.
     """
     # Means and sums of squares of two parts make those of both (Chan, Golub and
     # LeVeque 1983): m = m1 + (m2 - m1) n2 / n, and the squares add up, with
@@ -83,12 +84,14 @@ def stream_rows(X, way_out):
             squares += ((block - block_mean) ** 2).sum(axis=0) + shift**2 * n * share
             mean = mean + shift * share
         n += len(block)
+    refuse_overflow(size, X.shape, X.dtype)
     variance = float(squares.mean() / n)
-    if not np.isfinite(variance):
+    rounding = (_ROUNDING * size) ** 2
+    if size and rounding < np.finfo(float).tiny:
         raise ValueError(
-            f"The squares of the data overflow (largest entry {size:.3g}); divide the "
+            f"The squares of the data underflow (largest entry {size:.3g}); divide the "
             "data by a constant"
         )
-    if variance <= (_ROUNDING * size) ** 2:
+    if variance <= rounding:
         variance = 1.0
     return RowStream(X, mean), mean, variance

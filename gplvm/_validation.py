@@ -10,6 +10,16 @@ from sklearn.utils.validation import validate_data
 # Sums over a row of entries below this share of the largest number do not overflow.
 _HEADROOM = 1e-6
 
+# Why a public function has no finite result, for `finite_or_refused`.
+FAR_ROWS = (
+    "a row of X is too far from the training data, or its dtype too narrow for them"
+)
+FAR_POSITIONS = (
+    "a position is too far from those of the training rows, or its dtype too narrow "
+    "for the data"
+)
+FAR_ARGUMENTS = "an argument is too far from its fitted value"
+
 
 @contextmanager
 def all_or_nothing(estimator):
@@ -98,6 +108,7 @@ def refuse_overflow(largest, shape, dtype=np.float64):
     ValueError
         If there may be an overflow.
     """
+    largest = float(largest)  # of Python, which overflows in silence
     squares = 4.0 * largest * float(shape[0]) * float(shape[1])
     most = float(np.finfo(np.float64).max) / max(squares, 1.0)
     if largest > min(most, _HEADROOM * float(np.finfo(dtype).max)):
@@ -115,6 +126,44 @@ def refuse_infinite(result, what):
             "from the training data."
         )
     return result
+
+
+def finite_or_refused(reason):
+    """A decorator for a public function: what it returns is finite, or a ValueError.
+
+    Inside, numbers may overflow without a warning; infinity and NaN are found in the
+    end, in arrays, and in tuples and dictionaries of them.
+
+    Parameters
+    ----------
+    reason : str
+        Why there is one that is not, for the error.
+    """
+
+    def decorate(function):
+        @wraps(function)
+        def wrapper(*args, **kwargs):
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                result = function(*args, **kwargs)
+            for array in _arrays(result):
+                if not np.all(np.isfinite(array)):
+                    raise ValueError(
+                        f"The result of {function.__name__} is not finite in "
+                        f"{np.asarray(array).dtype}: {reason}"
+                    )
+            return result
+
+        return wrapper
+
+    return decorate
+
+
+def _arrays(result):
+    if isinstance(result, dict):
+        result = tuple(result.values())
+    if not isinstance(result, tuple):
+        return [result]
+    return [array for part in result for array in _arrays(part)]
 
 
 def given_or_fitted(given, fitted, name):

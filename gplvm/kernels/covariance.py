@@ -16,6 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
+# Hyperparameters whose squares, and what they are multiplied by, are represented.
+_SMALLEST, _LARGEST = 1e-140, 1e140
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -120,7 +123,8 @@ def check_kernel(kernel, n_components):
         If a part of it has no rule; the message names those that have.
 
     ValueError
-        If an anisotropic hyperparameter has not `n_components` entries.
+        If an anisotropic hyperparameter has not `n_components` entries, or one is
+        negative or so far from one that its square leaves double precision.
 
     See Also
     --------
@@ -168,12 +172,28 @@ def _check_parts(kernel, n_components):
     if RULES[kind].validate is not None:
         RULES[kind].validate(kernel)
     for hyperparameter in kernel.hyperparameters:
-        size = np.size(getattr(kernel, hyperparameter.name))
+        values = np.atleast_1d(getattr(kernel, hyperparameter.name))
+        beyond = ~((values >= _SMALLEST) & (values <= _LARGEST)) & (values != 0)
+        if beyond.any():
+            raise ValueError(
+                f"{hyperparameter.name} of {kernel!r} is {values[beyond][0]:.3g}, "
+                f"expected between {_SMALLEST} and {_LARGEST}"
+            )
+        size = values.size
         if size not in (1, n_components):
             raise ValueError(
                 f"{hyperparameter.name} of {kernel!r} has {size} entries, expected 1 "
                 f"or n_components={n_components}"
             )
+
+
+def theta_bounds(kernel):
+    """The bounds (n_free_hyperparameters, 2) of ``kernel.theta``, none of them far off.
+
+    Within them the squares of all hyperparameters are represented.
+    """
+    limits = np.log([_SMALLEST, _LARGEST])
+    return np.clip(kernel.bounds.reshape(-1, 2), *limits)
 
 
 def is_isotropic(kernel):

@@ -32,6 +32,8 @@ from gplvm.kernels._moments import (
 )
 from gplvm.kernels.covariance import check_kernel
 
+_FARTHEST = 1e7  # position that Gaussians can be told apart from, in length scales
+
 
 def check_expectations(kernel, n_components):
     """Raise if a kernel's expectations have no closed form here.
@@ -179,6 +181,12 @@ class Expectations:
             )
             for i, j in self.couples
         ]
+        # Beyond so many length scales from their origin, expanded squares of distances
+        # have no digits left, and no expectation is better than a wrong one.
+        precisions = np.array([r for _, r in gaussians]).reshape(-1, Z.shape[1])
+        with np.errstate(divide="ignore"):
+            self.farthest = _FARTHEST / np.sqrt(precisions.max(axis=0, initial=0.0))
+        self.farthest = self.farthest[:, None]
         self.affine, self.crosses = None, []
         if self.form.has_affine:
             self.affine = Affine(Z, self.form.bias, self.form.variances, pairs)
@@ -247,6 +255,7 @@ class _Rows:
     def __init__(self, expectations, mu, S, out):
         self._expectations, self._mu, self._S = expectations, mu, S
         by_column = (mu - expectations.origin).T.copy(), S.T.copy()
+        by_column[0][np.abs(by_column[0]) > expectations.farthest] = np.nan
         self._means = [means.rows(*by_column) for means in expectations.means]
         products = [
             products.rows(*by_column, *([] if position else [out]))
