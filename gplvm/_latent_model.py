@@ -259,6 +259,11 @@ class LatentModel(
         empty = np.flatnonzero(np.isnan(Y).all(axis=1))
         if empty.size:
             raise ValueError(f"row {empty[0]} of X has no observed entry")
+        self._refuse_far(Y)
+        return Y, data.dtype
+
+    def _refuse_far(self, Y):
+        """Raise a ValueError if a centred row has no density in floating point."""
         distance = np.nanmax(np.abs(Y), axis=1)
         far = np.flatnonzero(distance > _FARTHEST * np.sqrt(self.noise_variance_))
         if far.size:
@@ -266,7 +271,6 @@ class LatentModel(
                 f"row {far[0]} of X is too far from the training data: its density "
                 "underflows"
             )
-        return Y, data.dtype
 
     def _project(self, X):
         """Positions, centred rows, and the dtype of the answer."""

@@ -53,6 +53,10 @@ class Packing:
         }
 
 
+# A wall rises no more from this distance on: its height has to be finite.
+_WALL = 1e50
+
+
 class BadStartError(ValueError):
     """The objective is not finite at the start of a walk."""
 
@@ -336,7 +340,7 @@ class _Walk:
                 )
             # A wall that rises away from the best point, so that the line search's
             # interpolation turns back.
-            away = x - best.x
+            away = np.clip(x - best.x, -_WALL, _WALL)
             height = 1.0 + abs(best.fun)
             return best.fun + height * (1.0 + away @ away), 2.0 * height * away
         if value < best.fun:
