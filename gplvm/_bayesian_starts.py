@@ -101,7 +101,7 @@ def first_start(
     if isinstance(init, str):
         embedding = embedding / np.where(spread > 0, spread, 1.0)
     else:
-        share = np.full(n_components, 1.0 / widest)
+        share = np.full(n_components, 1.0 / max(widest, 1.0 / _FARTHEST))
     theta = kernel.theta
     if shape == "rbf":
         theta[1:] = np.log(np.sqrt(n_components) / share)

@@ -210,7 +210,9 @@ def centred(data):
     Y = np.ascontiguousarray(data, dtype=float) - mean
     # A constant column is zero, not the rounding of its mean.
     rounding = 4 * np.finfo(float).eps * size
-    Y[:, np.nanmax(np.abs(Y), axis=0) <= rounding] *= 0.0
+    constant = np.nanmax(np.abs(Y), axis=0) <= rounding
+    Y[:, constant] *= 0.0
+    mean[constant] = np.nanmax(data[:, constant], axis=0)  # so for the rows to come
     return Y, mean
 
 

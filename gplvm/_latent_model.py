@@ -279,19 +279,22 @@ class LatentModel(
             return self._back_constrained(Y), Y, dtype
         training = self._training_rows
         neighbors = nearest_rows(Y, training, min(_N_NEIGHBORS, len(training)))
-        positions = project_rows(
-            self._log_posterior,
-            Y,
-            self._starts(Y, neighbors),
-            spread=self._spread(),
-            # A latent prior is part of the objective already.
-            judge=None if self._latent_prior else self._log_density_of_positions,
-        )
         # A training row is among its own nearest neighbours, equal to the bit.
+        owner = np.full(len(Y), -1)
         for column in range(neighbors.shape[1] - 1, -1, -1):
             nearest = _take(training, neighbors[:, column])
             same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
-            positions[same] = self._embedding[neighbors[same, column]]
+            owner[same] = neighbors[same, column]
+        positions, new = self._embedding[owner], owner < 0
+        if new.any():
+            positions[new] = project_rows(
+                self._log_posterior,
+                Y[new],
+                self._starts(Y[new], neighbors[new]),
+                spread=self._spread(),
+                # A latent prior is part of the objective already.
+                judge=None if self._latent_prior else self._log_density_of_positions,
+            )
         return positions, Y, dtype
 
     def _back_constrained(self, Y):

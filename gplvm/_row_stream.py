@@ -66,7 +66,9 @@ def stream_rows(X, way_out):
     """
     # Means and sums of squares of two parts make those of both (Chan, Golub and
     # LeVeque 1983): m = m1 + (m2 - m1) n2 / n, and the squares add up, with
-    # (m2 - m1)^2 n1 n2 / n besides.
+    # (m2 - m1)^2 n1 n2 / n besides. Relative to the first row, a constant column's are
+    # zero to the bit.
+    origin = np.asarray(X[0], dtype=float)
     n, mean, squares, size = 0, np.zeros(X.shape[1]), np.zeros(X.shape[1]), 0.0
     for rows in row_slices(X.shape):
         block = np.asarray(X[rows], dtype=float)
@@ -78,6 +80,7 @@ def stream_rows(X, way_out):
             )
         size = max(size, largest)
         with np.errstate(over="ignore", invalid="ignore"):
+            block = block - origin
             block_mean = block.mean(axis=0)
             shift = block_mean - mean
             share = len(block) / (n + len(block))
@@ -94,4 +97,5 @@ def stream_rows(X, way_out):
         )
     if variance <= rounding:
         variance = 1.0
+    mean += origin
     return RowStream(X, mean), mean, variance

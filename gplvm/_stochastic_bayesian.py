@@ -38,6 +38,9 @@ _SHORTER, _LONGER = 0.25, 2.0
 # move by more than the noise leave the rows' positions behind.
 _PACE = 0.15
 
+# A component of its gradient, whatever it is.
+_STEEPEST = 1e100
+
 # Share of the way to the best amplitude that a batch goes, in logarithms, and the
 # longest way. Adam hardly sees the amplitude: with q(v) held it pulls at the functions.
 _SCALE_RATE, _LONGEST = 0.3, 0.5
@@ -186,7 +189,9 @@ class RowBound:
             The rows' bounds, none below that at its start.
         """
         chunks = row_blocks(len(mu), chunk_rows(self.n_pairs))
-        with block_map(len(chunks), n_threads) as map_chunks:
+        # A step that overflows is no gain.
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with quiet, block_map(len(chunks), n_threads) as map_chunks:
             parts = map_chunks(
                 lambda rows: self._settle(mu[rows], S[rows], rows, n_steps), chunks
             )
@@ -331,6 +336,7 @@ class StochasticModel:
     def _follow(self, gradient, pace):
         """Adam's step."""
         slope = -np.append(gradient["inducing_points"].ravel(), gradient["theta"])
+        np.clip(slope, -_STEEPEST, _STEEPEST, out=slope)  # Adam squares it
         step = np.zeros(self._x.shape)
         self._adam.update(step, slope)
         noise = np.exp(0.5 * self.theta[-1]) / np.sqrt(self._variance)
