@@ -19,6 +19,7 @@ FAR_POSITIONS = (
     "for the data"
 )
 FAR_ARGUMENTS = "an argument is too far from its fitted value"
+NOT_OF_ORDER_ONE = "scale the arguments so that they are of order one"
 
 
 @contextmanager
@@ -128,11 +129,15 @@ def refuse_infinite(result, what):
     return result
 
 
+class NotFiniteError(np.linalg.LinAlgError):
+    """A ValueError where floating point has no finite number for a result."""
+
+
 def finite_or_refused(reason):
-    """A decorator for a public function: what it returns is finite, or a ValueError.
+    """A decorator for a public function: what it returns is finite, or NotFiniteError.
 
     Inside, numbers may overflow without a warning; infinity and NaN are found in the
-    end, in arrays, and in tuples and dictionaries of them.
+    end, in arrays, and in tuples and dictionaries of them, beside functions.
 
     Parameters
     ----------
@@ -147,7 +152,7 @@ def finite_or_refused(reason):
                 result = function(*args, **kwargs)
             for array in _arrays(result):
                 if not np.all(np.isfinite(array)):
-                    raise ValueError(
+                    raise NotFiniteError(
                         f"The result of {function.__name__} is not finite in "
                         f"{np.asarray(array).dtype}: {reason}"
                     )
@@ -162,7 +167,7 @@ def _arrays(result):
     if isinstance(result, dict):
         result = tuple(result.values())
     if not isinstance(result, tuple):
-        return [result]
+        return [] if callable(result) else [result]
     return [array for part in result for array in _arrays(part)]
 
 

@@ -16,8 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
+from gplvm._validation import NotFiniteError
+
 # Hyperparameters whose squares, and what they are multiplied by, are represented.
 _SMALLEST, _LARGEST = 1e-140, 1e140
+
+# Inputs, in length scales too: their squares are represented.
+_FARTHEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -254,6 +259,16 @@ def _unsupported(kernel):
     )
 
 
+def check_inputs(*inputs):
+    """Raise `NotFiniteError` unless the squares of all entries are finite."""
+    for X in inputs:
+        if not np.abs(X).max(initial=0.0) <= _FARTHEST:
+            raise NotFiniteError(
+                f"Inputs of a kernel must be finite and at most {_FARTHEST}, in its "
+                f"length scales too, got {np.abs(X).max():.3g}"
+            )
+
+
 def evaluate(kernel, X, Z=None):
     """A covariance matrix and its pullback.
 
@@ -298,6 +313,7 @@ def evaluate(kernel, X, Z=None):
            [-1.213]])
     """
     symmetric = Z is None
+    check_inputs(X, X if symmetric else Z)
     K, pull = _evaluate(kernel, X, X if symmetric else Z, symmetric)
 
     def pullback(G):
@@ -344,6 +360,7 @@ def evaluate_diagonal(kernel, X):
     array([[2.],
            [4.]])
     """
+    check_inputs(X)
     kind = type(kernel)
     if kind is sk.Sum:
         k1, pull1 = evaluate_diagonal(kernel.k1, X)

@@ -22,6 +22,7 @@ from itertools import combinations
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused
 from gplvm.kernels._affine_moments import Affine, Cross
 from gplvm.kernels._form import SUPPORTED, Form, all_of, terms_of
 from gplvm.kernels._moments import (
@@ -30,7 +31,7 @@ from gplvm.kernels._moments import (
     GaussianSquares,
     pairs_of,
 )
-from gplvm.kernels.covariance import check_kernel
+from gplvm.kernels.covariance import check_inputs, check_kernel
 
 _FARTHEST = 1e7  # position that Gaussians can be told apart from, in length scales
 
@@ -81,6 +82,7 @@ def check_expectations(kernel, n_components):
     check_kernel(kernel, n_components)
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
 def evaluate_expectations(kernel, mu, S, Z):
     """The psi statistics of some rows, and their pullback.
 
@@ -136,6 +138,7 @@ def evaluate_expectations(kernel, mu, S, Z):
     >>> psi0, psi1.round(3), psi2.round(3)
     (array([1.]), array([[0.5  , 0.441]]), array([[0.378, 0.284, 0.328]]))
     """
+    check_inputs(mu, S, Z)
     expectations = Expectations(kernel, Z)
     rows = expectations.rows(mu, S)
 
