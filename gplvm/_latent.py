@@ -12,6 +12,9 @@ from sklearn.utils.extmath import randomized_svd
 _FILLED_RANK = 20
 _FILLED_ITERATIONS = 20
 
+# Positions that vary by less than this share of their size are the same.
+_ROUNDING = 1e-14
+
 
 def initial_embedding(Y, n_components, init, random_state):
     """Latent positions to start from, each column with variance at most one.
@@ -61,6 +64,13 @@ def initial_embedding(Y, n_components, init, random_state):
     if not np.all(np.isfinite(embedding)):
         raise ValueError("init holds NaN or infinity")
     return embedding
+
+
+def spread_of(embedding):
+    """Standard deviations of the columns; rounding of a constant column is none."""
+    spread = embedding.std(axis=0)
+    rounding = _ROUNDING * np.abs(embedding).max(axis=0)
+    return np.where(spread > rounding, spread, 0.0)
 
 
 def _filled(Y, n_components):

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from gplvm._centred import CentredSparse
 from gplvm._imputation import Imputation
+from gplvm._parallel import whole_tiles
 from gplvm._projection import (
     apart_starts,
     laplace_covariance,
@@ -302,7 +303,8 @@ class LatentModel(
         if np.isnan(Y).any():
             raise ValueError("a back-constrained model needs complete rows; X has NaN")
         mapping, parameters, shift, rotation = self._back_constraint
-        return (mapping(parameters, Y) - shift) @ rotation
+        positions = mapping(parameters, Y[whole_tiles(np.arange(len(Y)))])
+        return ((positions - shift) @ rotation)[: len(Y)]
 
     def _log_posterior(self, X, Y):
         """log p(y | x), plus the log prior if any, row by row, and its gradient."""

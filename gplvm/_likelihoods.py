@@ -11,7 +11,13 @@ from sklearn.gaussian_process import kernels as sk
 
 from gplvm import _linalg, kernels
 from gplvm._centred import CentredSparse
-from gplvm._parallel import map_blocks, numpy_blas_at_one_thread, row_blocks
+from gplvm._parallel import (
+    TILE,
+    map_blocks,
+    numpy_blas_at_one_thread,
+    row_blocks,
+    whole_tiles,
+)
 from gplvm.gradients.gaussian_process import (
     data_factor,
     gplvm_trace_term,
@@ -27,7 +33,6 @@ from gplvm.gradients.spectral import (
 
 # Rows are predicted in chunks whose cross-covariance stays near this many entries.
 _CHUNK_ENTRIES = 2**21
-_TILE = 16
 
 
 @dataclass(frozen=True)
@@ -44,15 +49,11 @@ class Posterior:
     noise_variance: float
 
     def _chunks(self, n):
-        """Rows of each chunk, and the same padded to a multiple of a BLAS tile.
-
-        BLAS treats the last rows of a product, and a single row, in another order of
-        summation: padded, a row's result does not depend on the batch it came in.
-        """
-        size = max(1, _CHUNK_ENTRIES // max(1, self.inputs.shape[0]) // _TILE) * _TILE
+        """Rows of each chunk, and the same padded to whole tiles."""
+        size = max(1, _CHUNK_ENTRIES // max(1, self.inputs.shape[0]) // TILE) * TILE
         for start in range(0, n, size):
             rows = np.arange(start, min(start + size, n))
-            yield rows, np.pad(rows, (0, -len(rows) % _TILE), mode="edge")
+            yield rows, whole_tiles(rows)
 
     def predict(self, X):
         """Mean (B, D) and variance (B,), noise included, at positions (B, q)."""

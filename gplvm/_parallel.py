@@ -17,6 +17,8 @@ from threadpoolctl import ThreadpoolController
 # Rows of a block: with a thousand columns it stays in a core's cache.
 BLOCK_ROWS = 128
 
+TILE = 16  # rows that BLAS computes together
+
 # Handing blocks to threads, and waiting for them, takes as long as some blocks.
 _BLOCKS_PER_THREAD = 4
 
@@ -34,6 +36,15 @@ def n_threads():
 def row_blocks(n_rows, size=BLOCK_ROWS):
     """Slices that cover `n_rows` rows."""
     return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+def whole_tiles(rows):
+    """The indices `rows` with the last one repeated, to a multiple of a BLAS tile.
+
+    BLAS treats the last rows of a product, and a single row, in another order of
+    summation: padded, a row's result does not depend on the batch it came in.
+    """
+    return np.pad(rows, (0, -len(rows) % TILE), mode="edge")
 
 
 _lock = Lock()

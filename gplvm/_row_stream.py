@@ -62,40 +62,36 @@ def stream_rows(X, way_out):
     Raises
     ------
     ValueError
-        If an entry is NaN, or the squares of the data over- or underflow.
+        If an entry is NaN, or the squares of the data overflow.
     """
     # Means and sums of squares of two parts make those of both (Chan, Golub and
     # LeVeque 1983): m = m1 + (m2 - m1) n2 / n, and the squares add up, with
     # (m2 - m1)^2 n1 n2 / n besides. Relative to the first row, a constant column's are
     # zero to the bit.
     origin = np.asarray(X[0], dtype=float)
-    n, mean, squares, size = 0, np.zeros(X.shape[1]), np.zeros(X.shape[1]), 0.0
+    n, mean, squares = 0, np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    size, extent = np.zeros((2, X.shape[1]))
     for rows in row_slices(X.shape):
         block = np.asarray(X[rows], dtype=float)
-        largest = np.abs(block).max()
-        if np.isnan(largest):
+        size = np.maximum(size, np.abs(block).max(axis=0))
+        if np.isnan(size).any():
             raise ValueError(
                 "Input X contains NaN. Batches need complete rows; "
                 f"{way_out} takes missing values."
             )
-        size = max(size, largest)
         with np.errstate(over="ignore", invalid="ignore"):
             block = block - origin
+            extent = np.maximum(extent, np.abs(block).max(axis=0))
             block_mean = block.mean(axis=0)
             shift = block_mean - mean
             share = len(block) / (n + len(block))
             squares += ((block - block_mean) ** 2).sum(axis=0) + shift**2 * n * share
             mean = mean + shift * share
         n += len(block)
-    refuse_overflow(size, X.shape, X.dtype)
-    variance = float(squares.mean() / n)
-    rounding = (_ROUNDING * size) ** 2
-    if size and rounding < np.finfo(float).tiny:
-        raise ValueError(
-            f"The squares of the data underflow (largest entry {size:.3g}); divide the "
-            "data by a constant"
-        )
-    if variance <= rounding:
-        variance = 1.0
+    refuse_overflow(size.max(), X.shape, X.dtype)
     mean += origin
+    if (extent <= _ROUNDING * size).all():
+        variance = 1.0
+    else:
+        variance = max(float(squares.mean() / n), np.finfo(float).tiny)
     return RowStream(X, mean), mean, variance

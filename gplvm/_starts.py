@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm._centred import divided, unit_near
-from gplvm._latent import initial_embedding
+from gplvm._latent import initial_embedding, spread_of
 from gplvm._likelihoods import LinearLikelihood
 from gplvm._maximize import maximize
 from gplvm._optimize import walks_from
@@ -74,7 +74,7 @@ def candidate_starts(
     embedding = divided(embedding, unit_near(np.abs(embedding).max()))
     log_noise = np.log(noise_variance or _NOISE * variance)
     theta = np.append(kernel.theta, log_noise)
-    spread = embedding.std(axis=0)
+    spread = spread_of(embedding)
     given = not isinstance(init, str)
     if given and spread.any():
         embedding = np.round(embedding / spread.max(), _DECIMALS)

@@ -148,15 +148,22 @@ def finite_or_refused(reason):
     def decorate(function):
         @wraps(function)
         def wrapper(*args, **kwargs):
+            cause, dtype = None, np.dtype(float)
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                result = function(*args, **kwargs)
-            for array in _arrays(result):
-                if not np.all(np.isfinite(array)):
-                    raise NotFiniteError(
-                        f"The result of {function.__name__} is not finite in "
-                        f"{np.asarray(array).dtype}: {reason}"
-                    )
-            return result
+                try:
+                    result = function(*args, **kwargs)
+                    arrays = _arrays(result)
+                    bad = [a for a in arrays if not np.all(np.isfinite(a))]
+                    if not bad:
+                        return result
+                    dtype = np.asarray(bad[0]).dtype
+                except NotFiniteError as error:  # of what was computed on the way
+                    if function.__name__ in str(error):
+                        raise
+                    cause = error
+            raise NotFiniteError(
+                f"The result of {function.__name__} is not finite in {dtype}: {reason}"
+            ) from cause
 
         return wrapper
 
