@@ -52,7 +52,7 @@ def cholesky_of(make):
                 break
             K.flat[:: K.shape[0] + 1] += relative_jitter * scale
         factor, info = lapack.dpotrf(K.T, lower=0, clean=0, overwrite_a=1)
-        if info == 0:
+        if info == 0 and np.isfinite(np.diagonal(factor)).all():
             if relative_jitter:
                 warnings.warn(
                     "A covariance matrix was numerically singular; "

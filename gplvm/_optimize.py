@@ -12,6 +12,8 @@ import numpy as np
 from scipy import optimize
 from sklearn.exceptions import ConvergenceWarning
 
+from gplvm._validation import NotFiniteError
+
 # The walk ends when the objective fell by less than `tol` an iteration, on average
 # over this many: L-BFGS often takes one short step on a long way down.
 _WINDOW = 5
@@ -181,8 +183,9 @@ def minimize_lbfgs(
     Parameters
     ----------
     objective : callable
-        ``objective(x) -> (value, gradient)``. A `LinAlgError` or a value that is not
-        finite makes the point a wall that the line search turns away from.
+        ``objective(x) -> (value, gradient)``. A `LinAlgError`, a `NotFiniteError` or a
+        value that is not finite makes the point a wall that the line search turns away
+        from.
 
     x0 : ndarray of shape (n,)
         Start.
@@ -329,7 +332,7 @@ class _Walk:
             # What overflows on the way is seen in the end.
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 value, gradient = self._objective(x)
-        except np.linalg.LinAlgError:
+        except (np.linalg.LinAlgError, NotFiniteError):
             value = np.nan
         if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
             if not np.isfinite(best.fun):

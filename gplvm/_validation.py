@@ -129,8 +129,8 @@ def refuse_infinite(result, what):
     return result
 
 
-class NotFiniteError(np.linalg.LinAlgError):
-    """A ValueError where floating point has no finite number for a result."""
+class NotFiniteError(ValueError):
+    """Raised where floating point has no finite number for a result."""
 
 
 def finite_or_refused(reason):

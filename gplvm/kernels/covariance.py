@@ -181,8 +181,8 @@ def _check_parts(kernel, n_components):
         beyond = ~((values >= _SMALLEST) & (values <= _LARGEST)) & (values != 0)
         if beyond.any():
             raise ValueError(
-                f"{hyperparameter.name} of {kernel!r} is {values[beyond][0]:.3g}, "
-                f"expected between {_SMALLEST} and {_LARGEST}"
+                f"{hyperparameter.name} of a {kind.__name__} is "
+                f"{values[beyond][0]:.3g}, expected between {_SMALLEST} and {_LARGEST}"
             )
         size = values.size
         if size not in (1, n_components):
