@@ -272,7 +272,9 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         ------
         ValueError
             If `n_components` exceeds the rows or the features, `n_inducing` the rows,
-            `init` has the wrong shape, the data are infinite, or a row or a column has
+            `init` has the wrong shape or is far outside the prior, the data are
+            infinite or in a unit so far from one that their squares' squares overflow
+            or vanish, `noise_variance` is as far from theirs, or a row or a column has
             no observed entry.
 
         NotImplementedError
@@ -566,7 +568,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         Raises
         ------
         ValueError
-            If a row has no observed entry, or the number of features is wrong.
+            If a row has no observed entry, or is so far from the training data that
+            its density underflows, or the number of features is wrong.
         """
         mean, std, _, dtype = self._infer(X)
         mean = mean.astype(dtype)
@@ -618,8 +621,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         Raises
         ------
         ValueError
-            If `Z` has another number of columns than the embedding, or `latent_std`
-            another shape than `Z` or a negative entry.
+            If `Z` has another number of columns than the embedding, `latent_std`
+            another shape than `Z` or a negative entry, or the result is not finite.
         """
         if latent_std is None:
             return super().inverse_transform(Z, return_std)
@@ -705,7 +708,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         Raises
         ------
         ValueError
-            If a shape is wrong, or a standard deviation is not positive.
+            If a shape is wrong, a standard deviation is not positive, or the result is
+            not finite.
 
         Examples
         --------

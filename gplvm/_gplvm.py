@@ -316,8 +316,9 @@ class GPLVM(LatentModel):
         ValueError
             If `n_components` exceeds the rows or the features, `n_inducing` the rows,
             `init` has the wrong shape, the data are infinite or in a unit so far from
-            one that their squares' squares overflow or vanish, a row or a column has no
-            observed entry, or entries are missing under a back constraint.
+            one that their squares' squares overflow or vanish, `noise_variance` is as
+            far from theirs, a row or a column has no observed entry, or entries are
+            missing under a back constraint.
 
         NotImplementedError
             If the kernel is not supported.
@@ -640,8 +641,8 @@ class GPLVM(LatentModel):
         Raises
         ------
         ValueError
-            If a shape is wrong, a value is NaN or infinite, or inducing points are
-            given to an exact model.
+            If a shape is wrong, a value is NaN or infinite, that of the likelihood or
+            its gradient too, or inducing points are given to an exact model.
 
         Examples
         --------

@@ -95,7 +95,8 @@ class LatentModel(
         Raises
         ------
         ValueError
-            If a row has no observed entry, or the number of features is wrong.
+            If a row has no observed entry, or is so far from the training data that
+            its density underflows, or the number of features is wrong.
         """
         positions, Y, dtype = self._project(X)
         if not return_std:
@@ -180,7 +181,8 @@ class LatentModel(
         Raises
         ------
         ValueError
-            If `Z` has another number of columns than the embedding.
+            If `Z` has another number of columns than the embedding, or the result is
+            not finite.
         """
         check_is_fitted(self)
         Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
