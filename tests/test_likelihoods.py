@@ -12,6 +12,7 @@ from gplvm import kernels
 from gplvm._centred import CentredSparse
 from gplvm._likelihoods import DenseLikelihood, LinearLikelihood, _coefficients
 from gplvm.gradients import check_gradient
+from gplvm.gradients.prediction import predictive_log_density
 
 LINEAR = sk.ConstantKernel(0.7) * sk.DotProduct(0.0, "fixed")
 KERNELS = {
@@ -259,3 +260,13 @@ def test_a_large_offset_leaves_the_rest_its_digits():
         more = 0.5 * 4 * np.log((1.0 + sigma**2 * 90.0) / (1.0 + 90.0))
         value = likelihood.log_likelihood(X, theta) + more
         assert_allclose(value, plain.log_likelihood(X, theta), rtol=1e-9)
+
+
+def test_a_mean_without_digits_is_no_missing_entry():
+    # 1e400 - 1e400: the row was observed, and there is no density for it.
+    k, W = np.full((1, 2), 1e200), np.array([[1e200], [-1e200]])
+    with np.errstate(all="ignore"):
+        value, *_ = predictive_log_density(
+            k, np.ones(1), np.zeros((1, 1)), W, np.zeros((2, 2)), 1.0
+        )
+    assert not np.isfinite(value[0])
