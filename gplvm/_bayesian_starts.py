@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm import kernels
-from gplvm._latent import initial_embedding, spread_of
+from gplvm._latent import initial_embedding, spread_of, without_functions
 from gplvm._sparse import initial_inducing_points
 
 _NOISE = 0.1  # share of the data's variance that is noise at the start
@@ -95,6 +95,8 @@ def first_start(
             f"init holds entries of {farthest:.1g}, where the prior of positions has a "
             "spread of 1; divide it by a constant"
         )
+    if without_functions(kernel, embedding):
+        embedding = random_state.normal(size=embedding.shape)
     spread = spread_of(embedding)
     widest = spread.max() or 1.0
     share = np.maximum(spread / widest, 1e-2)

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm._centred import divided, unit_near
-from gplvm._latent import initial_embedding, spread_of
+from gplvm._latent import initial_embedding, spread_of, without_functions
 from gplvm._likelihoods import LinearLikelihood
 from gplvm._maximize import maximize
 from gplvm._optimize import walks_from
@@ -78,11 +78,13 @@ def candidate_starts(
     given = not isinstance(init, str)
     if given and spread.any():
         embedding = np.round(embedding / spread.max(), _DECIMALS)
-    if LinearLikelihood.is_linear(kernel):
-        # Linear functions have the variance of the positions. Without any, they would
-        # have none of their own.
-        if not spread.any():
-            embedding = random_state.normal(size=embedding.shape)
+    # Linear functions have the variance of the positions. Without any, they would have
+    # none of their own.
+    linear = LinearLikelihood.is_linear(kernel)
+    if (linear and not spread.any()) or without_functions(kernel, embedding):
+        embedding = random_state.normal(size=embedding.shape)
+        spread = spread_of(embedding)
+    if linear:
         return [{"embedding": np.sqrt(variance) * embedding, "theta": theta}]
     if given:
         # A column without spread is a saddle: no gradient leads out of it.

@@ -19,6 +19,7 @@ from gplvm import (
     _gplvm,
 )
 from gplvm._optimize import BadStartError
+from gplvm.kernels import Linear
 
 # Cases of each estimator; the Gaussian processes take several times as long.
 CASES = {
@@ -384,3 +385,25 @@ def test_a_fit_without_any_way_says_so(monkeypatch):
     for name in ("exact", "bayesian"):
         with pytest.raises(ValueError, match="not finite at the start"):
             clone(GP_MODELS[name]).set_params(n_restarts=2).fit(_curve())
+
+
+@short
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize(
+    "model",
+    [
+        BayesianGPLVM(2, kernel="linear"),
+        BayesianGPLVM(2),
+        GPLVM(2, kernel=Linear(), n_inducing=3),
+        GPLVM(2, kernel="linear", n_inducing=3),
+        GPLVM(2, n_inducing=3),
+    ],
+)
+def test_constant_data_have_a_model(model, holes):
+    X = np.full((6, 3), 7.0)
+    if holes:
+        X[0, 1] = X[3, 2] = np.nan
+    model = clone(model).set_params(max_iter=10, random_state=0).fit(X)
+    mean, std = model.inverse_transform(model.transform(X), return_std=True)
+    assert_allclose(mean, 7.0, atol=1e-6)
+    assert (std > 0).all()
