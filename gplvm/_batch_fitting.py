@@ -12,6 +12,7 @@ from gplvm import kernels
 from gplvm._bayesian import BayesianPatternLikelihood
 from gplvm._centred import mean_variance
 from gplvm._compat import _fit_context
+from gplvm._latent import checked_positions
 from gplvm._optimize import FitMonitor
 from gplvm._row_stream import stream_rows
 from gplvm._stochastic_bayesian import StochasticModel, StreamLikelihood
@@ -63,7 +64,7 @@ class BatchFitting:
         if blocks is None:
             init = self.init
             if not isinstance(init, str):
-                init = np.asarray(init)[first]
+                init = checked_positions(init, (len(rows), n_components))[first]
             blocks, _ = self._climb(
                 known,
                 variance,

@@ -12,7 +12,7 @@ _SMALLEST_VARIANCE = 1e-290  # so that its bounds are not zero
 # Mean variances of data in a unit that floating point can stand, and of the noise
 # relative to them.
 _VARIANCES = (1e-130, 1e130)
-_NOISE_RATIOS = (1e-60, 1e60)
+_NOISE_RATIOS = (1e-30, 1e30)
 
 # Entries of dense data that are copied at a time: 4 MB in double precision.
 _BLOCK = 2**19

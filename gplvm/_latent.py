@@ -57,6 +57,11 @@ def initial_embedding(Y, n_components, init, random_state):
             embedding = _isomap(Y, n_components)
         spread = embedding.std(axis=0).max()
         return embedding / spread if spread > 0 else embedding
+    return checked_positions(init, shape)
+
+
+def checked_positions(init, shape):
+    """The positions of an array to start from, if it has the shape and is finite."""
     embedding = np.array(init, dtype=float)
     if embedding.shape != shape:
         raise ValueError(

@@ -407,3 +407,10 @@ def test_constant_data_have_a_model(model, holes):
     mean, std = model.inverse_transform(model.transform(X), return_std=True)
     assert_allclose(mean, 7.0, atol=1e-6)
     assert (std > 0).all()
+
+
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_positions_to_start_from_of_another_shape_are_refused(batch_size):
+    model = BayesianGPLVM(2, init=np.zeros((9, 2)), batch_size=batch_size)
+    with pytest.raises(ValueError, match=r"init has shape \(9, 2\), expected"):
+        model.fit(_curve())
