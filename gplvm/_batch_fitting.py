@@ -183,6 +183,7 @@ class BatchFitting:
             self._stream = Stream(model, anchors, len(self._likelihood.Y))
         stream = self._stream
         Y = data.astype(float) - self._mean
+        self._refuse_far(Y)
         positions, loss = stream.learn(Y)
         likelihood = StreamLikelihood(self._likelihood.kernel, Y, self._n_threads())
         blocks = _blocks(stream.model, positions)

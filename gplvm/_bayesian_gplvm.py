@@ -17,11 +17,19 @@ from gplvm._bayesian_starts import (
     shaken,
     with_inducing_points,
 )
-from gplvm._centred import centred, has_nan, mean_variance
+from gplvm._centred import centred, check_unit, has_nan, mean_variance
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._latent_model import LatentModel
-from gplvm._optimize import FitMonitor
-from gplvm._validation import given_or_fitted, keeps_last_fit, validated
+from gplvm._optimize import FitMonitor, walks_from
+from gplvm._validation import (
+    FAR_ARGUMENTS,
+    FAR_POSITIONS,
+    FAR_ROWS,
+    finite_or_refused,
+    given_or_fitted,
+    keeps_last_fit,
+    validated,
+)
 from gplvm._variational import ascend, infer_new_rows, settle
 from gplvm.gradients.prediction import standard_normal
 
@@ -266,7 +274,9 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         ------
         ValueError
             If `n_components` exceeds the rows or the features, `n_inducing` the rows,
-            `init` has the wrong shape, the data are infinite, or a row or a column has
+            `init` has the wrong shape or is far outside the prior, the data are
+            infinite or in a unit so far from one that their squares' squares overflow
+            or vanish, `noise_variance` is as far from theirs, or a row or a column has
             no observed entry.
 
         NotImplementedError
@@ -350,14 +360,16 @@ class BayesianGPLVM(BatchFitting, LatentModel):
                 random_state=random_state,
             )
             first = with_inducing_points(first, n_inducing, random_state)
-        walks = []
-        for restart in range(self.n_restarts):
-            start = first
-            if restart:
-                start = with_inducing_points(
+
+        def starts():
+            yield first
+            for _ in range(self.n_restarts - 1):
+                yield with_inducing_points(
                     shaken(first, random_state), n_inducing, random_state
                 )
-            walk = ascend(
+
+        def walk(start):
+            return ascend(
                 start,
                 likelihood=likelihood,
                 theta_bounds=self._theta_bounds(likelihood, variance),
@@ -367,9 +379,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
                 report=report,
                 warn=warn,
             )
-            walks.append(walk)
-            if walk[1].interrupted:
-                break
+
+        walks = walks_from(starts(), walk)
         blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
         minimum.interrupted = walks[-1][1].interrupted  # Ctrl-C is meant for all
         # A start at the optimum is one iteration that found nothing to do.
@@ -423,6 +434,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         return None if isinstance(self.kernel, sk.Kernel) else self.kernel or "rbf"
 
     def _make_kernel(self, n_components, variance):
+        check_unit(variance, self.noise_variance)
         shape = self._kernel_shape()
         if shape is None:
             return self.kernel.clone_with_theta(self.kernel.theta)
@@ -439,7 +451,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         low, high = np.log(variance) + np.log(_NOISE_BOUNDS)
         if self.noise_variance is not None:
             low = high = np.log(self.noise_variance)
-        return np.vstack([likelihood.kernel.bounds.reshape(-1, 2), [[low, high]]])
+        return np.vstack([kernels.theta_bounds(likelihood.kernel), [[low, high]]])
 
     def _warm_blocks(self, likelihood, n_components, n_inducing):
         """The last fit's blocks, if this fit has the same shapes."""
@@ -539,6 +551,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
 
     # --- Rows ----------------------------------------------------------------------
 
+    @finite_or_refused(FAR_ROWS)
     def transform(self, X, return_std=False):
         """Latent positions of rows, seen or unseen.
 
@@ -566,12 +579,14 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         Raises
         ------
         ValueError
-            If a row has no observed entry, or the number of features is wrong.
+            If a row has no observed entry, or is so far from the training data that
+            its density underflows, or the number of features is wrong.
         """
         mean, std, _, dtype = self._infer(X)
         mean = mean.astype(dtype)
         return (mean, std.astype(dtype)) if return_std else mean
 
+    @finite_or_refused(FAR_ROWS)
     def score_samples(self, X):
         """Lower bound on the log density of each row.
 
@@ -587,6 +602,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         """
         return self._infer(X)[2]
 
+    @finite_or_refused(FAR_POSITIONS)
     def inverse_transform(self, Z, return_std=False, *, latent_std=None):
         """Data rows at latent positions, known or uncertain.
 
@@ -616,8 +632,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         Raises
         ------
         ValueError
-            If `Z` has another number of columns than the embedding, or `latent_std`
-            another shape than `Z` or a negative entry.
+            If `Z` has another number of columns than the embedding, `latent_std`
+            another shape than `Z` or a negative entry, or the result is not finite.
         """
         if latent_std is None:
             return super().inverse_transform(Z, return_std)
@@ -663,6 +679,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
 
     # --- The objective, and what to think of it ------------------------------------
 
+    @finite_or_refused(FAR_ARGUMENTS)
     def elbo(
         self,
         *,
@@ -702,7 +719,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         Raises
         ------
         ValueError
-            If a shape is wrong, or a standard deviation is not positive.
+            If a shape is wrong, a standard deviation is not positive, or the result is
+            not finite.
 
         Examples
         --------

@@ -98,7 +98,7 @@ class BayesianPosterior:
             k_diagonal, pull_diagonal = kernels.evaluate_diagonal(self.kernel, x)
             reduced, variance = self._variances(k, k_diagonal)
             residual = Y[padded] - k @ self.weights
-            observed = ~np.isnan(residual)
+            observed = ~np.isnan(Y[padded])
             residual[~observed] = 0.0
             # Each entry has -(log 2 pi s2 + (r^2 + v) / s2) / 2. Of a part with c
             # observed entries, v = k(x, x) - k A k': dv/dk = -2 A k', and dr/dk = -W'.

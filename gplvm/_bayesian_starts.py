@@ -11,11 +11,12 @@ import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm import kernels
-from gplvm._latent import initial_embedding
+from gplvm._latent import initial_embedding, spread_of, without_functions
 from gplvm._sparse import initial_inducing_points
 
 _NOISE = 0.1  # share of the data's variance that is noise at the start
 _STD = 0.5  # of every position, where the prior's is 1
+_FARTHEST = 1e6  # entry of an array to start from
 _STEP = 0.3  # of the shaken copies that restarts begin from
 
 # Bounds of the default kernel: of the length scales, in spreads of the prior, and of
@@ -81,15 +82,28 @@ def first_start(
     -------
     start : dict of str to ndarray
         ``"embedding"``, ``"embedding_std"`` and ``"theta"``.
+
+    Raises
+    ------
+    ValueError
+        If an array to start from is far outside the prior.
     """
     embedding = initial_embedding(Y, n_components, init, random_state)
-    spread = embedding.std(axis=0)
+    farthest = np.abs(embedding).max()
+    if farthest > _FARTHEST:
+        raise ValueError(
+            f"init holds entries of {farthest:.1g}, where the prior of positions has a "
+            "spread of 1; divide it by a constant"
+        )
+    if without_functions(kernel, embedding):
+        embedding = random_state.normal(size=embedding.shape)
+    spread = spread_of(embedding)
     widest = spread.max() or 1.0
     share = np.maximum(spread / widest, 1e-2)
     if isinstance(init, str):
         embedding = embedding / np.where(spread > 0, spread, 1.0)
     else:
-        share = np.full(n_components, 1.0 / widest)
+        share = np.full(n_components, 1.0 / max(widest, 1.0 / _FARTHEST))
     theta = kernel.theta
     if shape == "rbf":
         theta[1:] = np.log(np.sqrt(n_components) / share)

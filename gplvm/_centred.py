@@ -5,7 +5,14 @@ from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import gen_batches
 
+from gplvm._validation import refuse_overflow
+
 _SMALLEST_VARIANCE = 1e-290  # so that its bounds are not zero
+
+# Mean variances of data in a unit that floating point can stand, and of the noise
+# relative to them.
+_VARIANCES = (1e-130, 1e130)
+_NOISE_RATIOS = (1e-30, 1e30)
 
 # Entries of dense data that are copied at a time: 4 MB in double precision.
 _BLOCK = 2**19
@@ -187,7 +194,7 @@ def centred(data):
     if issparse(data):
         if np.isnan(data.data).any():
             raise ValueError("Input X contains NaN; missing values need dense data")
-        _refuse_overflow(np.abs(data.data).max(initial=0.0), data.nnz)
+        refuse_overflow(np.abs(data.data).max(initial=0.0), data.shape, data.dtype)
         mean = np.asarray(data.mean(axis=0, dtype=float)).ravel()
         return CentredSparse(data, mean), mean
     missing = np.isnan(data)
@@ -198,24 +205,15 @@ def centred(data):
                 f"{kind} {empty[0]} of X has no observed entry, all are NaN"
             )
     size = np.nanmax(np.abs(data), axis=0).astype(float)
-    _refuse_overflow(size.max(), data.size)
+    refuse_overflow(size.max(), data.shape, data.dtype)
     mean = np.nanmean(data, axis=0, dtype=float)
     Y = np.ascontiguousarray(data, dtype=float) - mean
     # A constant column is zero, not the rounding of its mean.
     rounding = 4 * np.finfo(float).eps * size
-    Y[:, np.nanmax(np.abs(Y), axis=0) <= rounding] *= 0.0
+    constant = np.nanmax(np.abs(Y), axis=0) <= rounding
+    Y[:, constant] *= 0.0
+    mean[constant] = np.nanmax(data[:, constant], axis=0)  # so for the rows to come
     return Y, mean
-
-
-def _refuse_overflow(largest, n_entries):
-    """Refuse so many entries whose squares about the mean have no finite sum."""
-    with np.errstate(over="ignore"):
-        squares = 4.0 * n_entries * np.square(float(largest))
-    if not np.isfinite(squares):
-        raise ValueError(
-            f"The squares of the data overflow (largest entry {largest:.3g}); divide "
-            "the data by a constant"
-        )
 
 
 def mean_variance(Y):
@@ -226,6 +224,38 @@ def mean_variance(Y):
     if scale == 0:
         return 1.0
     return max(float(np.nanmean((Y / scale) ** 2)) * scale**2, _SMALLEST_VARIANCE)
+
+
+def check_unit(variance, noise_variance=None):
+    """Refuse data, or a noise, whose fourth powers leave the range of double precision.
+
+    Parameters
+    ----------
+    variance : float
+        The data's mean variance.
+
+    noise_variance : float, default=None
+        That of the noise, if it is given.
+
+    Raises
+    ------
+    ValueError
+        If either is too far from one, or they are from each other.
+    """
+    if not _VARIANCES[0] < variance < _VARIANCES[1]:
+        raise ValueError(
+            f"The data's standard deviation is {np.sqrt(variance):.1g}, too "
+            f"{'small' if variance < 1.0 else 'large'} for their fourth powers to be "
+            "represented; divide the data by a constant"
+        )
+    if noise_variance is None:
+        return
+    low, high = (variance * ratio for ratio in _NOISE_RATIOS)
+    if not low < noise_variance < high:
+        raise ValueError(
+            f"noise_variance={noise_variance:.3g} is too far from the data's mean "
+            f"variance, {variance:.1g}; it is in squared units of the data"
+        )
 
 
 def has_nan(Y):

@@ -15,7 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from gplvm import _latent, kernels
 from gplvm._back_constraints import MAPPINGS
-from gplvm._centred import CentredSparse, centred, has_nan, mean_variance
+from gplvm._centred import (
+    CentredSparse,
+    centred,
+    check_unit,
+    has_nan,
+    mean_variance,
+)
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._latent_model import LatentModel
 from gplvm._likelihoods import DenseLikelihood, LinearLikelihood
@@ -25,10 +31,16 @@ from gplvm._missing import (
     SparsePatternLikelihood,
     missing_patterns,
 )
-from gplvm._optimize import FitMonitor
+from gplvm._optimize import BadStartError, FitMonitor, walks_from
 from gplvm._sparse import SparseLikelihood, initial_inducing_points
 from gplvm._starts import candidate_starts, race
-from gplvm._validation import given_or_fitted, keeps_last_fit, validated
+from gplvm._validation import (
+    FAR_ARGUMENTS,
+    finite_or_refused,
+    given_or_fitted,
+    keeps_last_fit,
+    validated,
+)
 
 # Bounds of the noise variance relative to the data's: below, float64 cannot factor
 # the covariance of a smooth kernel; above, nothing is left to explain. The linear
@@ -40,8 +52,6 @@ _FEW_COPIES = 0.2
 _COPIES_FLOOR = 0.01
 
 _LINEAR_NOISE_BOUNDS = (1e-14, 10.0)
-
-_VARIANCES = (1e-130, 1e130)  # of data whose unit floating point can stand
 
 _SHORTCUTS = {
     "rbf": lambda: sk.RBF(1.0, "fixed"),
@@ -306,8 +316,9 @@ class GPLVM(LatentModel):
         ValueError
             If `n_components` exceeds the rows or the features, `n_inducing` the rows,
             `init` has the wrong shape, the data are infinite or in a unit so far from
-            one that their squares' squares overflow or vanish, a row or a column has no
-            observed entry, or entries are missing under a back constraint.
+            one that their squares' squares overflow or vanish, `noise_variance` is as
+            far from theirs, a row or a column has no observed entry, or entries are
+            missing under a back constraint.
 
         NotImplementedError
             If the kernel is not supported.
@@ -338,7 +349,7 @@ class GPLVM(LatentModel):
                 "contains NaN; use back_constraint=None"
             )
         variance = mean_variance(Y)
-        _check_unit(variance)
+        check_unit(variance, self.noise_variance)
         kernel = self._resolve_kernel(variance)
         n_inducing = self._resolve_n_inducing(Y, kernel)
         likelihood = self._make_likelihood(kernel, Y, n_inducing)
@@ -504,19 +515,17 @@ class GPLVM(LatentModel):
         """Blocks and `Minimum` from each start; Ctrl-C ends them all."""
         if len(starts) > 1 and effective_n_jobs(self.n_jobs) > 1:
             try:
-                return Parallel(n_jobs=self.n_jobs)(
-                    delayed(maximize)(start, **problem) for start in starts
+                ends = Parallel(n_jobs=self.n_jobs)(
+                    delayed(_walk_or_error)(start, problem) for start in starts
                 )
+                return walks_from(ends, _raised)
             except KeyboardInterrupt:
                 _warn_of_interruption("in parallel restarts: the first start is kept")
                 problem = {**problem, "max_iter": 1, "warn": False}
                 return [maximize(starts[0], **problem)]
-        walks = []
-        for start in starts:
-            walks.append(maximize(start, report=report, **problem))
-            if walks[-1][1].interrupted:
-                break
-        return walks
+        return walks_from(
+            starts, lambda start: maximize(start, report=report, **problem)
+        )
 
     def _warm_blocks(self, Y, kernel, n_inducing):
         """The last fit's blocks and mapping, if this fit has the same shapes."""
@@ -553,7 +562,7 @@ class GPLVM(LatentModel):
         low, high = np.log(variance) + np.log(bounds)
         if self.noise_variance is not None:
             low = high = np.log(self.noise_variance)
-        return np.vstack([likelihood.kernel.bounds.reshape(-1, 2), [[low, high]]])
+        return np.vstack([kernels.theta_bounds(likelihood.kernel), [[low, high]]])
 
     def _fitted_attributes(self, likelihood, mapping, mean, data, blocks):
         """Everything that transform and its kin need, from one state of the fit."""
@@ -597,6 +606,7 @@ class GPLVM(LatentModel):
 
     # --- The objective -------------------------------------------------------------
 
+    @finite_or_refused(FAR_ARGUMENTS)
     def log_likelihood(
         self, *, embedding=None, inducing_points=None, theta=None, eval_gradient=False
     ):
@@ -631,8 +641,8 @@ class GPLVM(LatentModel):
         Raises
         ------
         ValueError
-            If a shape is wrong, a value is NaN or infinite, or inducing points are
-            given to an exact model.
+            If a shape is wrong, a value is NaN or infinite, that of the likelihood or
+            its gradient too, or inducing points are given to an exact model.
 
         Examples
         --------
@@ -674,6 +684,20 @@ def _with_inducing(start, n_inducing, random_state):
     }
 
 
+def _walk_or_error(start, problem):
+    """A walk, or why there is none: one that fails must not end the others."""
+    try:
+        return maximize(start, **problem)
+    except BadStartError as error:
+        return error
+
+
+def _raised(walk):
+    if isinstance(walk, BadStartError):
+        raise walk
+    return walk
+
+
 def _warn_of_interruption(where):
     warnings.warn(f"GPLVM was interrupted {where}.", ConvergenceWarning, stacklevel=4)
 
@@ -696,16 +720,6 @@ def _above_copies(Y, bounds):
         stacklevel=4,
     )
     return _COPIES_FLOOR, bounds[1]
-
-
-def _check_unit(variance):
-    """Refuse data whose fourth powers leave the range of double precision."""
-    if not _VARIANCES[0] < variance < _VARIANCES[1]:
-        raise ValueError(
-            f"The data's standard deviation is {np.sqrt(variance):.1g}, too "
-            f"{'small' if variance < 1.0 else 'large'} for their fourth powers to be "
-            "represented; divide the data by a constant"
-        )
 
 
 def _check_memory(n_samples, n_patterns):

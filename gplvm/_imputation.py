@@ -25,6 +25,7 @@ from gplvm._projection import (
     minimize_rows,
     nearest_rows,
 )
+from gplvm._validation import FAR_ROWS, finite_or_refused
 from gplvm.gradients.prediction import LOG_2_PI
 
 # Maxima are looked for from so many of the nearest training rows that lie so far apart,
@@ -48,6 +49,7 @@ _BLOCK_ENTRIES = 2**22
 class Imputation:
     """`impute` of the latent models; see `LatentModel` for what it relies on."""
 
+    @finite_or_refused(FAR_ROWS)
     def impute(self, X, return_std=False):
         """Fill in missing entries.
 
@@ -281,7 +283,7 @@ def _log_density(Y, means, variances, noise_variance):
     With a noise variance, its expectation where the rest is the functions' variance.
     """
     residual = Y[:, None] - means
-    observed = ~np.isnan(residual)
+    observed = ~np.isnan(Y)[:, None]
     squares = np.where(observed, residual, 0.0) ** 2
     if noise_variance is not None:
         squares += observed * (variances - noise_variance)

@@ -7,10 +7,15 @@ from scipy.sparse import SparseEfficiencyWarning
 from sklearn.decomposition import PCA
 from sklearn.utils.extmath import randomized_svd
 
+from gplvm import kernels
+
 # Missing values are filled in for the start by an approximation of at most this rank,
 # or of that of the latent space if it is higher, after so many iterations.
 _FILLED_RANK = 20
 _FILLED_ITERATIONS = 20
+
+# Positions that vary by less than this share of their size are the same.
+_ROUNDING = 1e-14
 
 
 def initial_embedding(Y, n_components, init, random_state):
@@ -72,6 +77,24 @@ def given_embedding(init, shape):
     if not np.all(np.isfinite(embedding)):
         raise ValueError("init holds NaN or infinity")
     return embedding
+
+
+def spread_of(embedding):
+    """Standard deviations of the columns; rounding of a constant column is none."""
+    spread = embedding.std(axis=0)
+    rounding = _ROUNDING * np.abs(embedding).max(axis=0)
+    return np.where(spread > rounding, spread, 0.0)
+
+
+def without_functions(kernel, embedding):
+    """Whether positions are the same at which a kernel's functions are all zero.
+
+    Those of a linear kernel are, where all data are equal and all positions zero.
+    """
+    first = embedding[:1]
+    return not (
+        spread_of(embedding).any() or kernels.matrix(kernel, first, first).any()
+    )
 
 
 def _filled(Y, n_components):

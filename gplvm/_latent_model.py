@@ -13,13 +13,19 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from gplvm._centred import CentredSparse
 from gplvm._imputation import Imputation
+from gplvm._parallel import whole_tiles
 from gplvm._projection import (
     apart_starts,
     laplace_covariance,
     nearest_rows,
     project_rows,
 )
-from gplvm._validation import validated
+from gplvm._validation import (
+    FAR_POSITIONS,
+    FAR_ROWS,
+    finite_or_refused,
+    validated,
+)
 from gplvm.gradients.prediction import cloud_log_density, standard_normal
 
 # New rows start from so many of the nearest training rows, densest first, that lie so
@@ -36,7 +42,7 @@ _CLOUD_STEP = 0.1
 
 # New rows may be so many standard deviations of the noise away: the gradient of their
 # density, squared, does not overflow.
-_FARTHEST = 1e70
+_FARTHEST = 1e50
 
 
 class LatentModel(
@@ -55,6 +61,7 @@ class LatentModel(
     its parameters, shift and rotation.
     """
 
+    @finite_or_refused(FAR_ROWS)
     def transform(self, X, return_std=False):
         """Latent positions of rows, seen or unseen.
 
@@ -88,7 +95,8 @@ class LatentModel(
         Raises
         ------
         ValueError
-            If a row has no observed entry, or the number of features is wrong.
+            If a row has no observed entry, or is so far from the training data that
+            its density underflows, or the number of features is wrong.
         """
         positions, Y, dtype = self._project(X)
         if not return_std:
@@ -99,6 +107,7 @@ class LatentModel(
         std = np.sqrt(np.einsum("nqq->nq", covariance))
         return positions.astype(dtype), std.astype(dtype)
 
+    @finite_or_refused(FAR_ROWS)
     def score_samples(self, X):
         """Log density of each row under the model.
 
@@ -146,6 +155,7 @@ class LatentModel(
         """
         return float(np.mean(self.score_samples(X)))
 
+    @finite_or_refused(FAR_POSITIONS)
     def inverse_transform(self, Z, return_std=False):
         """Data rows at latent positions.
 
@@ -171,7 +181,8 @@ class LatentModel(
         Raises
         ------
         ValueError
-            If `Z` has another number of columns than the embedding.
+            If `Z` has another number of columns than the embedding, or the result is
+            not finite.
         """
         check_is_fitted(self)
         Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
@@ -251,6 +262,11 @@ class LatentModel(
         empty = np.flatnonzero(np.isnan(Y).all(axis=1))
         if empty.size:
             raise ValueError(f"row {empty[0]} of X has no observed entry")
+        self._refuse_far(Y)
+        return Y, data.dtype
+
+    def _refuse_far(self, Y):
+        """Raise a ValueError if a centred row has no density in floating point."""
         distance = np.nanmax(np.abs(Y), axis=1)
         far = np.flatnonzero(distance > _FARTHEST * np.sqrt(self.noise_variance_))
         if far.size:
@@ -258,7 +274,6 @@ class LatentModel(
                 f"row {far[0]} of X is too far from the training data: its density "
                 "underflows"
             )
-        return Y, data.dtype
 
     def _project(self, X):
         """Positions, centred rows, and the dtype of the answer."""
@@ -267,19 +282,22 @@ class LatentModel(
             return self._back_constrained(Y), Y, dtype
         training = self._training_rows
         neighbors = nearest_rows(Y, training, min(_N_NEIGHBORS, len(training)))
-        positions = project_rows(
-            self._log_posterior,
-            Y,
-            self._starts(Y, neighbors),
-            spread=self._spread(),
-            # A latent prior is part of the objective already.
-            judge=None if self._latent_prior else self._log_density_of_positions,
-        )
         # A training row is among its own nearest neighbours, equal to the bit.
+        owner = np.full(len(Y), -1)
         for column in range(neighbors.shape[1] - 1, -1, -1):
             nearest = _take(training, neighbors[:, column])
             same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
-            positions[same] = self._embedding[neighbors[same, column]]
+            owner[same] = neighbors[same, column]
+        positions, new = self._embedding[owner], owner < 0
+        if new.any():
+            positions[new] = project_rows(
+                self._log_posterior,
+                Y[new],
+                self._starts(Y[new], neighbors[new]),
+                spread=self._spread(),
+                # A latent prior is part of the objective already.
+                judge=None if self._latent_prior else self._log_density_of_positions,
+            )
         return positions, Y, dtype
 
     def _back_constrained(self, Y):
@@ -287,7 +305,8 @@ class LatentModel(
         if np.isnan(Y).any():
             raise ValueError("a back-constrained model needs complete rows; X has NaN")
         mapping, parameters, shift, rotation = self._back_constraint
-        return (mapping(parameters, Y) - shift) @ rotation
+        positions = mapping(parameters, Y[whole_tiles(np.arange(len(Y)))])
+        return ((positions - shift) @ rotation)[: len(Y)]
 
     def _log_posterior(self, X, Y):
         """log p(y | x), plus the log prior if any, row by row, and its gradient."""

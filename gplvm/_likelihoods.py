@@ -11,7 +11,13 @@ from sklearn.gaussian_process import kernels as sk
 
 from gplvm import _linalg, kernels
 from gplvm._centred import CentredSparse
-from gplvm._parallel import map_blocks, numpy_blas_at_one_thread, row_blocks
+from gplvm._parallel import (
+    TILE,
+    map_blocks,
+    numpy_blas_at_one_thread,
+    row_blocks,
+    whole_tiles,
+)
 from gplvm.gradients.gaussian_process import (
     data_factor,
     gplvm_trace_term,
@@ -27,7 +33,6 @@ from gplvm.gradients.spectral import (
 
 # Rows are predicted in chunks whose cross-covariance stays near this many entries.
 _CHUNK_ENTRIES = 2**21
-_TILE = 16
 
 
 @dataclass(frozen=True)
@@ -44,15 +49,11 @@ class Posterior:
     noise_variance: float
 
     def _chunks(self, n):
-        """Rows of each chunk, and the same padded to a multiple of a BLAS tile.
-
-        BLAS treats the last rows of a product, and a single row, in another order of
-        summation: padded, a row's result does not depend on the batch it came in.
-        """
-        size = max(1, _CHUNK_ENTRIES // max(1, self.inputs.shape[0]) // _TILE) * _TILE
+        """Rows of each chunk, and the same padded to whole tiles."""
+        size = max(1, _CHUNK_ENTRIES // max(1, self.inputs.shape[0]) // TILE) * TILE
         for start in range(0, n, size):
             rows = np.arange(start, min(start + size, n))
-            yield rows, np.pad(rows, (0, -len(rows) % _TILE), mode="edge")
+            yield rows, whole_tiles(rows)
 
     def predict(self, X):
         """Mean (B, D) and variance (B,), noise included, at positions (B, q)."""
@@ -125,7 +126,7 @@ class DenseLikelihood:
 
     def _log_likelihood(self, embedding, theta, eval_gradient):
         kernel = self.kernel.clone_with_theta(theta[:-1])
-        noise_variance = float(np.exp(theta[-1]))
+        noise_variance = np.exp(theta[-1])
         n_samples, n_features = self.Y.shape
         # The last block of rows of a triangle is the longest: first come, first served.
         blocks = row_blocks(n_samples)[::-1]
@@ -331,29 +332,32 @@ class LinearLikelihood:
         return value, {"embedding": dX, "theta": dtheta}
 
     def posterior(self, embedding, theta):
-        """With inputs 0 and the q unit vectors, k(x, Z) = c + alpha [0, x].
+        """With inputs 0 and s times the q unit vectors, k(x, Z) = c + alpha s [0, x].
 
         The functions are linear in f = [1, x]: f A^-1 F'Y with A = F'F + noise *
         diag(1 / c, 1 / alpha), F = [1, X], and the variance is noise * f A^-1 f'. W
         and C express both by k(x, Z) = f T, so that W = T^-1 A^-1 F'Y and
-        C'C = T^-1 (prior - noise A^-1) T'^-1.
+        C'C = T^-1 (prior - noise A^-1) T'^-1. The unit s is one in which an offset
+        does not drown what the positions say.
         """
         alpha, offset, beta, _ = self._scalars(theta)
         n_samples, q = embedding.shape
         first = 0 if offset else 1  # without an offset, f = x and Z the unit vectors
-        prior = np.diag(np.r_[offset, np.full(q, alpha)][first:])
-        inputs = np.vstack([np.zeros(q), np.eye(q)])[first:]
-        T = np.full((q + 1, q + 1), 0.0)
-        T[0] = offset
-        T[1:, 1:] = alpha * np.eye(q)
-        T = T[first:, first:]
+        prior = np.r_[offset, np.full(q, alpha)][first:]
+        size = embedding.std(axis=0).max() or 1.0
+        unit = max(1.0, offset / (alpha * size))
+        inputs = np.vstack([np.zeros(q), unit * np.eye(q)])[first:]
+        # T = [[c, c 1'], [0, alpha s I]].
+        T_inv = np.eye(q + 1) / (alpha * unit)
+        T_inv[0] = -1.0 / (alpha * unit)
+        T_inv[0, 0] = 1.0 / offset if offset else 0.0
+        T_inv = T_inv[first:, first:]
         F = np.column_stack([np.ones(n_samples), embedding])[:, first:]
-        A = F.T @ F + np.linalg.inv(prior) / beta
+        A = F.T @ F + np.diag(1.0 / (prior * beta))
         L = _linalg.cholesky(A)
-        T_inv = np.linalg.inv(T)
         posterior_covariance = _linalg.inverse(L) / beta
         explained, axes = np.linalg.eigh(
-            T_inv @ (prior - posterior_covariance) @ T_inv.T
+            T_inv @ (np.diag(prior) - posterior_covariance) @ T_inv.T
         )
         kernel = self.kernel.clone_with_theta(theta[:-1])
         return Posterior(
@@ -365,29 +369,50 @@ class LinearLikelihood:
         )
 
     def _scalars(self, theta):
-        """alpha, c, beta, and the pullback of their gradients to theta.
-
-        The kernel itself tells: k(0, 0') = c, k(1, 1') = alpha + c between different
-        rows, and k(0, 0) = c + white noise on the diagonal.
-        """
+        """alpha, c, beta, and the pullback of their gradients to theta."""
         kernel = self.kernel.clone_with_theta(theta[:-1])
-        points = np.array([[0.0], [1.0]])
-        cross, pull_cross = kernels.evaluate(kernel, points, points)
-        variance, pull_variance = kernels.evaluate_diagonal(kernel, points[:1])
-        offset, alpha = float(cross[0, 0]), float(cross[1, 1] - cross[0, 0])
-        noise = float(np.exp(theta[-1]))
-        white = max(float(variance[0]) - offset, 0.0)
+        (alpha, offset, white), slopes = _coefficients(kernel)
+        noise = np.exp(theta[-1])
         beta = 1.0 / (noise + white)
 
         def pull(d_alpha, d_offset, d_beta):
             d_noise = -(beta**2) * d_beta  # of the total, white noise included
-            dtheta = (
-                pull_cross(np.diag([d_offset - d_alpha - d_noise, d_alpha]))[0]
-                + pull_variance(np.array([d_noise]))[0]
-            )
+            dtheta = slopes @ np.array([d_alpha, d_offset, d_noise])
             return np.append(dtheta, noise * d_noise)
 
         return alpha, offset, beta, pull
+
+
+def _coefficients(kernel):
+    """(alpha, c, w) of ``alpha x x' + c + w [same row]``, and their slopes by theta.
+
+    A difference of the kernel's values would lose the smaller beside the larger.
+    """
+    kind = type(kernel)
+    if kind in (sk.Sum, sk.Product):
+        first, of_first = _coefficients(kernel.k1)
+        second, of_second = _coefficients(kernel.k2)
+        if kind is sk.Sum:
+            return first + second, np.vstack([of_first, of_second])
+        by_first, by_second = _multiplication(first), _multiplication(second)
+        slopes = np.vstack([of_first @ by_second.T, of_second @ by_first.T])
+        return by_first @ second, slopes
+    if kind is sk.DotProduct:
+        offset = np.square(kernel.sigma_0)
+        values, slope = np.array([1.0, offset, 0.0]), [0.0, 2.0 * offset, 0.0]
+    elif kind is sk.ConstantKernel:
+        values = slope = np.array([0.0, kernel.constant_value, 0.0])
+    else:
+        values = slope = np.array([0.0, 0.0, kernel.noise_level])
+    return values, np.reshape(slope if kernel.n_dims else [], (-1, 3))
+
+
+def _multiplication(coefficients):
+    """The matrix of ``k -> k k_1`` for a k_1 of these; at most one has an alpha."""
+    alpha, offset, white = coefficients
+    return np.array(
+        [[offset, alpha, 0.0], [0.0, offset, 0.0], [0.0, white, offset + white]]
+    )
 
 
 def _degree(kernel):

@@ -10,6 +10,8 @@ import warnings
 import numpy as np
 from scipy.linalg import lapack
 
+from gplvm._validation import NotFiniteError
+
 JITTER_LADDER = (0.0, *(10.0**power for power in range(-10, -3)))
 
 # Rows of a block that is handled in cache.
@@ -37,6 +39,9 @@ def cholesky(K):
     ------
     NotPositiveDefiniteError
         If a jitter of 1e-4 times the mean of the diagonal does not suffice.
+
+    NotFiniteError
+        If an entry of the diagonal, or of the factor's, is not finite.
     """
     return cholesky_of(lambda: np.array(K, dtype=float, order="C"))
 
@@ -48,11 +53,13 @@ def cholesky_of(make):
         K = make()
         if relative_jitter:
             scale = np.mean(np.diagonal(K))
-            if not np.isfinite(scale) or scale <= 0:
+            if not np.isfinite(scale):
+                raise NotFiniteError(f"A covariance matrix of {len(K)} rows overflows")
+            if scale <= 0:
                 break
             K.flat[:: K.shape[0] + 1] += relative_jitter * scale
         factor, info = lapack.dpotrf(K.T, lower=0, clean=0, overwrite_a=1)
-        if info == 0:
+        if info == 0 and np.isfinite(np.diagonal(factor)).all():
             if relative_jitter:
                 warnings.warn(
                     "A covariance matrix was numerically singular; "

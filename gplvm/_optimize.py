@@ -12,6 +12,8 @@ import numpy as np
 from scipy import optimize
 from sklearn.exceptions import ConvergenceWarning
 
+from gplvm._validation import NotFiniteError
+
 # The walk ends when the objective fell by less than `tol` an iteration, on average
 # over this many: L-BFGS often takes one short step on a long way down.
 _WINDOW = 5
@@ -48,6 +50,14 @@ class Packing:
                 self.shapes.items(), self._stops[:-1], self._stops[1:], strict=True
             )
         }
+
+
+# A wall rises no more from this distance on: its height has to be finite.
+_WALL = 1e50
+
+
+class BadStartError(ValueError):
+    """The objective is not finite at the start of a walk."""
 
 
 @dataclass
@@ -114,6 +124,44 @@ class FitMonitor:
         )
 
 
+def walks_from(starts, walk):
+    """The walks from several starts, each a tuple that ends with its `Minimum`.
+
+    A start at which the objective is not finite is passed over, unless all are; Ctrl-C
+    in one walk ends them all.
+
+    Parameters
+    ----------
+    starts : iterable
+        The starts.
+
+    walk : callable
+        ``walk(start) -> (..., Minimum)``.
+
+    Returns
+    -------
+    walks : list of tuple
+        At least one.
+
+    Raises
+    ------
+    BadStartError
+        If there is no way from any start.
+    """
+    walks, first_error = [], None
+    for start in starts:
+        try:
+            walks.append(walk(start))
+        except BadStartError as error:
+            first_error = first_error or error
+            continue
+        if walks[-1][-1].interrupted:
+            break
+    if not walks:
+        raise first_error
+    return walks
+
+
 def minimize_lbfgs(
     objective,
     x0,
@@ -133,8 +181,9 @@ def minimize_lbfgs(
     Parameters
     ----------
     objective : callable
-        ``objective(x) -> (value, gradient)``. A `LinAlgError` or a value that is not
-        finite makes the point a wall that the line search turns away from.
+        ``objective(x) -> (value, gradient)``. A `LinAlgError`, a `NotFiniteError` or a
+        value that is not finite makes the point a wall that the line search turns away
+        from.
 
     x0 : ndarray of shape (n,)
         Start.
@@ -178,6 +227,11 @@ def minimize_lbfgs(
     -------
     minimum : Minimum
         The best point seen and the objective after each iteration.
+
+    Raises
+    ------
+    BadStartError
+        If the objective is not finite at the start.
 
     Warns
     -----
@@ -279,19 +333,21 @@ class _Walk:
     def evaluate(self, x):
         best = self._best
         try:
-            value, gradient = self._objective(x)
-        except np.linalg.LinAlgError:
+            # What overflows on the way is seen in the end.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                value, gradient = self._objective(x)
+        except (np.linalg.LinAlgError, NotFiniteError):
             value = np.nan
         if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
             if not np.isfinite(best.fun):
-                raise ValueError(
+                raise BadStartError(
                     "The objective is not finite at the start. Scale the data to unit "
                     "variance, choose another init, or, with a kernel of your own, "
                     "one that is positive definite in all dimensions."
                 )
             # A wall that rises away from the best point, so that the line search's
             # interpolation turns back.
-            away = x - best.x
+            away = np.clip(x - best.x, -_WALL, _WALL)
             height = 1.0 + abs(best.fun)
             return best.fun + height * (1.0 + away @ away), 2.0 * height * away
         if value < best.fun:

@@ -8,6 +8,7 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from threading import Lock
 
@@ -16,6 +17,8 @@ from threadpoolctl import ThreadpoolController
 
 # Rows of a block: with a thousand columns it stays in a core's cache.
 BLOCK_ROWS = 128
+
+TILE = 16  # rows that BLAS computes together
 
 # Handing blocks to threads, and waiting for them, takes as long as some blocks.
 _BLOCKS_PER_THREAD = 4
@@ -38,6 +41,15 @@ def n_threads():
 def row_blocks(n_rows, size=BLOCK_ROWS):
     """Slices that cover `n_rows` rows."""
     return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+
+
+def whole_tiles(rows):
+    """The indices `rows` with the last one repeated, to a multiple of a BLAS tile.
+
+    BLAS treats the last rows of a product, and a single row, in another order of
+    summation: padded, a row's result does not depend on the batch it came in.
+    """
+    return np.pad(rows, (0, -len(rows) % TILE), mode="edge")
 
 
 _lock = Lock()
@@ -150,7 +162,10 @@ def block_map(n_blocks, threads=None):
 
 
 def _share(function, blocks, workers):
-    """``[function(block) for block in blocks]``, by this thread and others."""
+    """``[function(block) for block in blocks]``, by this thread and others.
+
+    These have numpy's error state of this one.
+    """
     # Each takes the next block as soon as it is free; the others have to wake up first.
     results, numbers = [None] * len(blocks), iter(range(len(blocks)))
 
@@ -158,7 +173,9 @@ def _share(function, blocks, workers):
         for i in numbers:
             results[i] = function(blocks[i])
 
-    others = [_pool(workers - 1).submit(work) for _ in range(workers - 1)]
+    others = [
+        _pool(workers - 1).submit(copy_context().run, work) for _ in range(workers - 1)
+    ]
     try:
         work()
     except BaseException:

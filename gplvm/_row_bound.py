@@ -169,7 +169,9 @@ class RowBound:
         """
         rows = np.arange(len(mean)) if rows is None else rows
         chunks = row_blocks(len(mean), chunk_rows(self._functions.expectations.n_pairs))
-        with block_map(len(chunks), self._n_threads) as map_chunks:
+        # A step that overflows is no gain.
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with quiet, block_map(len(chunks), self._n_threads) as map_chunks:
             parts = map_chunks(
                 lambda some: self._settle(mean[some], std[some], rows[some], n_steps),
                 chunks,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gplvm._centred import row_slices
+from gplvm._validation import refuse_overflow
 
 # Data that vary by less than this share of their size are constant.
 _ROUNDING = 4 * np.finfo(float).eps
@@ -65,30 +66,35 @@ def stream_rows(X, way_out):
     """
     # Means and sums of squares of two parts make those of both (Chan, Golub and
     # LeVeque 1983): m = m1 + (m2 - m1) n2 / n, and the squares add up, with
-    # (m2 - m1)^2 n1 n2 / n besides.
-    n, mean, squares, size = 0, np.zeros(X.shape[1]), np.zeros(X.shape[1]), 0.0
+    # (m2 - m1)^2 n1 n2 / n besides. All is relative to the mean of the first block, or
+    # to the first row where that is constant: a constant column's are zero to the bit,
+    # and the mean of a single block is that of `centred`.
+    n, mean, squares = 0, np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    size, extent = np.zeros((2, X.shape[1]))
     for rows in row_slices(X.shape):
         block = np.asarray(X[rows], dtype=float)
-        largest = np.abs(block).max()
-        if np.isnan(largest):
+        size = np.maximum(size, np.abs(block).max(axis=0))
+        if np.isnan(size).any():
             raise ValueError(
                 "Input X contains NaN. Batches need complete rows; "
                 f"{way_out} takes missing values."
             )
-        size = max(size, largest)
         with np.errstate(over="ignore", invalid="ignore"):
-            block_mean = block.mean(axis=0)
+            if n == 0:
+                constant = (block == block[0]).all(axis=0)
+                origin = np.where(constant, block[0], block.mean(axis=0))
+            block = block - origin
+            extent = np.maximum(extent, np.abs(block).max(axis=0))
+            block_mean = block.mean(axis=0) if n else np.zeros(X.shape[1])
             shift = block_mean - mean
             share = len(block) / (n + len(block))
             squares += ((block - block_mean) ** 2).sum(axis=0) + shift**2 * n * share
             mean = mean + shift * share
         n += len(block)
-    variance = float(squares.mean() / n)
-    if not np.isfinite(variance):
-        raise ValueError(
-            f"The squares of the data overflow (largest entry {size:.3g}); divide the "
-            "data by a constant"
-        )
-    if variance <= (_ROUNDING * size) ** 2:
+    refuse_overflow(size.max(), X.shape, X.dtype)
+    mean += origin
+    if (extent <= _ROUNDING * size).all():
         variance = 1.0
+    else:
+        variance = max(float(squares.mean() / n), np.finfo(float).tiny)
     return RowStream(X, mean), mean, variance

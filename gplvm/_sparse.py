@@ -176,7 +176,7 @@ class SparseLikelihood:
 
     def _noise_variance(self, theta):
         """The variance of all the noise."""
-        return self._fixed_noise + float(np.exp(theta[self._is_noise]).sum())
+        return self._fixed_noise + np.exp(theta[self._is_noise]).sum()
 
     def _statistics(self, kernel, X, Z, Y, R):
         """psi0, R Psi1'Y and R Psi2 R', summed over the rows."""

@@ -10,9 +10,11 @@ scale is free too.
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm._latent import initial_embedding
+from gplvm._centred import divided, unit_near
+from gplvm._latent import initial_embedding, spread_of, without_functions
 from gplvm._likelihoods import LinearLikelihood
 from gplvm._maximize import maximize
+from gplvm._optimize import walks_from
 
 _SPREAD = 2.0  # of every column, in length scales: a map that can bend
 _MILD_SPREAD = 1.0  # of the widest column, the others in PCA's proportions
@@ -69,17 +71,20 @@ def candidate_starts(
         ``"embedding"`` and ``"theta"``.
     """
     embedding = initial_embedding(Y, n_components, init, random_state)
+    embedding = divided(embedding, unit_near(np.abs(embedding).max()))
     log_noise = np.log(noise_variance or _NOISE * variance)
     theta = np.append(kernel.theta, log_noise)
-    spread = embedding.std(axis=0)
+    spread = spread_of(embedding)
     given = not isinstance(init, str)
     if given and spread.any():
         embedding = np.round(embedding / spread.max(), _DECIMALS)
-    if LinearLikelihood.is_linear(kernel):
-        # Linear functions have the variance of the positions. Without any, they would
-        # have none of their own.
-        if not spread.any():
-            embedding = random_state.normal(size=embedding.shape)
+    # Linear functions have the variance of the positions. Without any, they would have
+    # none of their own.
+    linear = LinearLikelihood.is_linear(kernel)
+    if (linear and not spread.any()) or without_functions(kernel, embedding):
+        embedding = random_state.normal(size=embedding.shape)
+        spread = spread_of(embedding)
+    if linear:
         return [{"embedding": np.sqrt(variance) * embedding, "theta": theta}]
     if given:
         # A column without spread is a saddle: no gradient leads out of it.
@@ -169,11 +174,7 @@ def race(starts, *, dilate=False, **problem):
 
 def _walks(starts, problem):
     """Blocks and `Minimum` of each walk, highest first; Ctrl-C ends them all."""
-    walks = []
-    for start in starts:
-        walks.append(maximize(start, **problem))
-        if walks[-1][1].interrupted:
-            break
+    walks = walks_from(starts, lambda start: maximize(start, **problem))
     interrupted = walks[-1][1].interrupted
     walks.sort(key=lambda walk: walk[1].fun)
     walks[0][1].interrupted = interrupted

@@ -30,6 +30,9 @@ from gplvm.gradients.uncollapsed import (
 # move by more than the noise leave the rows' positions behind.
 _PACE = 0.15
 
+# A component of its gradient, whatever it is.
+_STEEPEST = 1e100
+
 # Share of the way to the best amplitude that a batch goes, in logarithms, and the
 # longest way. Adam hardly sees the amplitude: with q(v) held it pulls at the functions.
 _SCALE_RATE, _LONGEST = 0.3, 0.5
@@ -214,6 +217,7 @@ class StochasticModel:
     def _follow(self, gradient, pace):
         """Adam's step."""
         slope = -np.append(gradient["inducing_points"].ravel(), gradient["theta"])
+        np.clip(slope, -_STEEPEST, _STEEPEST, out=slope)  # Adam squares it
         step = np.zeros(self._x.shape)
         self._adam.update(step, slope)
         noise = np.exp(0.5 * self.theta[-1]) / np.sqrt(self._variance)

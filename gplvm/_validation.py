@@ -10,6 +10,17 @@ from sklearn.utils.validation import validate_data
 # Sums over a row of entries below this share of the largest number do not overflow.
 _HEADROOM = 1e-6
 
+# Why a public function has no finite result, for `finite_or_refused`.
+FAR_ROWS = (
+    "a row of X is too far from the training data, or its dtype too narrow for them"
+)
+FAR_POSITIONS = (
+    "a position is too far from those of the training rows, or its dtype too narrow "
+    "for the data"
+)
+FAR_ARGUMENTS = "an argument is too far from its fitted value"
+NOT_OF_ORDER_ONE = "scale the arguments so that they are of order one"
+
 
 @contextmanager
 def all_or_nothing(estimator):
@@ -98,6 +109,7 @@ def refuse_overflow(largest, shape, dtype=np.float64):
     ValueError
         If there may be an overflow.
     """
+    largest = float(largest)  # of Python, which overflows in silence
     squares = 4.0 * largest * float(shape[0]) * float(shape[1])
     most = float(np.finfo(np.float64).max) / max(squares, 1.0)
     if largest > min(most, _HEADROOM * float(np.finfo(dtype).max)):
@@ -115,6 +127,55 @@ def refuse_infinite(result, what):
             "from the training data."
         )
     return result
+
+
+class NotFiniteError(ValueError):
+    """Raised where floating point has no finite number for a result."""
+
+
+def finite_or_refused(reason):
+    """A decorator for a public function: what it returns is finite, or NotFiniteError.
+
+    Inside, numbers may overflow without a warning; infinity and NaN are found in the
+    end, in arrays, and in tuples and dictionaries of them, beside functions.
+
+    Parameters
+    ----------
+    reason : str
+        Why there is one that is not, for the error.
+    """
+
+    def decorate(function):
+        @wraps(function)
+        def wrapper(*args, **kwargs):
+            cause, dtype = None, np.dtype(float)
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                try:
+                    result = function(*args, **kwargs)
+                    arrays = _arrays(result)
+                    bad = [a for a in arrays if not np.all(np.isfinite(a))]
+                    if not bad:
+                        return result
+                    dtype = np.asarray(bad[0]).dtype
+                except NotFiniteError as error:  # of what was computed on the way
+                    if function.__name__ in str(error):
+                        raise
+                    cause = error
+            raise NotFiniteError(
+                f"The result of {function.__name__} is not finite in {dtype}: {reason}"
+            ) from cause
+
+        return wrapper
+
+    return decorate
+
+
+def _arrays(result):
+    if isinstance(result, dict):
+        result = tuple(result.values())
+    if not isinstance(result, tuple):
+        return [] if callable(result) else [result]
+    return [array for part in result for array in _arrays(part)]
 
 
 def given_or_fitted(given, fitted, name):

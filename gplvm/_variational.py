@@ -172,22 +172,25 @@ def settle(blocks, likelihood):
     # q(u) anew, only raises it.
     bound = likelihood.elbo(**blocks)
     for _ in range(_SETTLING_ROUNDS):
-        functions = likelihood.posterior(**blocks)
-        ends = [
-            functions.row_bound(likelihood.Y[rows], likelihood.n_threads).settle(
-                blocks["embedding"][rows],
-                blocks["embedding_std"][rows],
-                _SETTLING_STEPS,
-            )
-            for rows in row_blocks(len(likelihood.Y), functions.most_rows)
-        ]
-        mean, std, _ = map(np.concatenate, zip(*ends, strict=True))
-        settled = {**blocks, "embedding": mean, "embedding_std": std}
-        higher = likelihood.elbo(**settled)
+        with np.errstate(over="ignore", invalid="ignore"):
+            settled = _settled(blocks, likelihood)
+            higher = likelihood.elbo(**settled)
         if not higher > bound:
             break
         blocks, bound = settled, higher
     return blocks, bound
+
+
+def _settled(blocks, likelihood):
+    functions = likelihood.posterior(**blocks)
+    ends = [
+        functions.row_bound(likelihood.Y[rows], likelihood.n_threads).settle(
+            blocks["embedding"][rows], blocks["embedding_std"][rows], _SETTLING_STEPS
+        )
+        for rows in row_blocks(len(likelihood.Y), functions.most_rows)
+    ]
+    mean, std, _ = map(np.concatenate, zip(*ends, strict=True))
+    return {**blocks, "embedding": mean, "embedding_std": std}
 
 
 def infer_rows(row_bound, rows, mean, std, *, max_iter=200, tol=1e-9):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import shuffle
@@ -126,3 +126,15 @@ def test_warm_start_continues_the_mapping(kind):
             model.set_params(random_state=0).fit(X)
         assert model.log_likelihood_ > before
     assert_allclose(model.transform(X), model.embedding_, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", ["kernel", "mlp"])
+def test_a_row_s_digits_do_not_depend_on_its_batch(kind):
+    # One row far from the others: the mapping's large weights would show rounding.
+    X = np.random.default_rng(0).normal(size=(21, 3))
+    X[0] *= 1e6
+    model = GPLVM(2, back_constraint=kind, max_iter=5, random_state=0).fit(X)
+    positions = model.transform(X)
+    for i in (0, 7, 20):
+        assert_array_equal(model.transform(X[[i]])[0], positions[i])

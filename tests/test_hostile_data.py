@@ -1,20 +1,32 @@
 """A short part of the campaign with data that nobody cleaned, and what it has found."""
 
+import itertools
+
 import hostile_data
 import numpy as np
 import pytest
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 
-from gplvm import GPLVM, BayesianGPLVM, LinearAutoencoder, SwishMLPClassifier
+from gplvm import (
+    GPLVM,
+    BayesianGPLVM,
+    LinearAutoencoder,
+    SwishMLPClassifier,
+    _bayesian_gplvm,
+    _gplvm,
+)
+from gplvm._optimize import BadStartError
+from gplvm.kernels import Linear
 
-# Cases of each estimator; the Gaussian processes take several times as long.
+# Cases of each estimator.
 CASES = {
     "LinearAutoencoder": 70,
     "SwishMLPClassifier": 70,
-    "GPLVM": 30,
-    "BayesianGPLVM": 30,
+    "GPLVM": 60,
+    "BayesianGPLVM": 60,
 }
 
 
@@ -167,3 +179,238 @@ def test_infinities_of_both_signs_have_no_warning(model):
     X[0, 0], X[1, 1] = np.inf, -np.inf
     with pytest.raises(ValueError, match="infinity"):
         model.fit(X, np.arange(12) % 3)
+
+
+# --- Gaussian-process models ----------------------------------------------------------
+
+
+def _curve(n=14):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 2)) @ rng.normal(size=(2, 5))
+    X += 0.1 * rng.normal(size=(n, 5))
+    X[:, 1] = np.sin(X[:, 0])
+    return X
+
+
+def _objective(model):
+    return model.elbo if isinstance(model, BayesianGPLVM) else model.log_likelihood
+
+
+GP_MODELS = {
+    "exact": GPLVM(2, max_iter=20),
+    "linear": GPLVM(2, kernel="linear", max_iter=20),
+    "sparse": GPLVM(2, n_inducing=5, max_iter=20, random_state=0),
+    "bayesian": BayesianGPLVM(2, n_inducing=6, max_iter=20, random_state=0),
+    "bayesian linear": BayesianGPLVM(
+        2, kernel="linear", n_inducing=6, max_iter=20, random_state=0
+    ),
+}
+gp_models = pytest.mark.parametrize("name", GP_MODELS)
+short = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    "ignore:A covariance matrix was numerically singular",
+)
+
+
+@short
+@gp_models
+def test_a_gaussian_process_does_not_depend_on_the_unit(name):
+    X = _curve()
+    plain = clone(GP_MODELS[name]).fit(X)
+    rows = plain.inverse_transform(plain.embedding_)
+    for power in (-200, 200):
+        unit = np.ldexp(1.0, power)
+        moved = clone(GP_MODELS[name]).fit(X * unit)
+        # Densities of the same rows in another unit, p(u y) = p(y) / u^D.
+        shift = X.size * power * np.log(2.0)
+        expected = _objective(plain)()
+        assert_allclose(_objective(moved)() + shift, expected, rtol=1e-7, atol=1e-5)
+        found = moved.inverse_transform(moved.embedding_) / unit
+        assert_allclose(found, rows, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1e-150, 1e-80, 1e80, 1e150])
+@pytest.mark.parametrize("way", ["fit", "batches", "partial_fit"])
+def test_a_unit_beyond_floating_point_is_refused(way, factor):
+    model = BayesianGPLVM(2, batch_size=5 if way == "batches" else None)
+    learn = model.partial_fit if way == "partial_fit" else model.fit
+    with pytest.raises(ValueError, match=r"[Dd]ivide the data by a constant"):
+        learn(factor * _curve())
+
+
+@pytest.mark.parametrize("model", [GPLVM(2), BayesianGPLVM(2)])
+@pytest.mark.parametrize(("unit", "noise"), [(1.0, 1e-80), (1.0, 1e80), (1e60, 0.1)])
+def test_a_noise_far_from_the_data_is_refused(model, unit, noise):
+    with pytest.raises(ValueError, match="too far from the data's mean variance"):
+        clone(model).set_params(noise_variance=noise).fit(unit * _curve())
+
+
+def test_positions_to_start_from_that_are_far_from_the_prior_are_refused():
+    init = np.random.default_rng(0).normal(size=(14, 2))
+    with pytest.raises(ValueError, match=r"init holds entries.*divide it"):
+        BayesianGPLVM(2, init=1e9 * init).fit(_curve())
+
+
+@short
+@pytest.mark.parametrize("power", [-600, 600])
+def test_the_scale_of_positions_to_start_from_does_not_count(power):
+    init = np.random.default_rng(0).normal(size=(14, 2))
+    plain = GPLVM(2, init=init, max_iter=5).fit(_curve())
+    moved = GPLVM(2, init=np.ldexp(init, power), max_iter=5).fit(_curve())
+    assert_array_equal(moved.embedding_, plain.embedding_)
+
+
+@short
+def test_tiny_positions_start_within_the_bounds_of_the_kernel():
+    init = np.random.default_rng(0).normal(size=(14, 2))
+    model = BayesianGPLVM(2, kernel="linear", max_iter=5)
+    model.set_params(init=1e-150 * init).fit(_curve())
+    assert np.isfinite(model.elbo())
+    with pytest.raises(ValueError, match="choose another init"):  # no squares
+        model.set_params(init=1e-158 * init).fit(_curve())
+
+
+@short
+@pytest.mark.parametrize("way", ["fit", "batches"])
+def test_rows_of_constant_columns_are_found_again(way):
+    # The mean of a constant rounds, to far more than the unit of the rest.
+    X = _curve()
+    X[:, 2] = 1e20 / 3.0
+    for model in (GPLVM(2, max_iter=5), BayesianGPLVM(2, max_iter=5, random_state=0)):
+        if way == "batches":
+            if isinstance(model, GPLVM):
+                continue
+            model.set_params(batch_size=7)
+        model.fit(X)
+        assert_array_equal((X - model._mean)[:, 2], 0.0)
+        positions = model.transform(X)
+        assert_allclose(positions, model.embedding_, atol=1e-6 if way == "fit" else 1.0)
+
+
+@short
+@gp_models
+def test_a_public_function_is_finite_or_refuses(name):
+    model = clone(GP_MODELS[name]).fit(_curve())
+    objective, Z = _objective(model), model.embedding_
+    for far in (1e170, 1e300):
+        with pytest.raises(ValueError, match="a position is too far"):
+            model.inverse_transform(far * Z, return_std=True)
+        with pytest.raises(ValueError, match="an argument is too far"):
+            objective(embedding=far * Z, eval_gradient=True)
+        with pytest.raises(ValueError, match="too far from the training data"):
+            model.transform(far * _curve())
+    for theta in (model.theta_ - 800.0, model.theta_ + 800.0):
+        with pytest.raises(ValueError, match=r"not finite|positive"):
+            objective(theta=theta, eval_gradient=True)
+    if "bayesian" in name:
+        for std in (1e-200, 1e200):
+            with pytest.raises(ValueError, match="not finite"):
+                objective(embedding_std=np.full(Z.shape, std), eval_gradient=True)
+        # Somewhere at all, an RBF's function has its prior's moments.
+        uncertain = {"return_std": True, "latent_std": np.full(Z.shape, 1e200)}
+        if "linear" in name:
+            with pytest.raises(ValueError, match="a position is too far"):
+                model.inverse_transform(Z, **uncertain)
+        else:
+            mean, std = model.inverse_transform(Z, **uncertain)
+            variance = model.kernel_.diag(Z) + model.noise_variance_
+            assert_allclose(mean - model.mean_, 0.0, atol=1e-12)
+            assert_allclose(std**2, np.broadcast_to(variance[:, None], std.shape))
+
+
+@short
+def test_single_precision_that_is_too_narrow_is_refused():
+    model = BayesianGPLVM(2, max_iter=5, random_state=0).fit(1e50 * _curve())
+    with pytest.raises(ValueError, match=r"not finite in float32: .* too narrow"):
+        model.inverse_transform(model.embedding_.astype(np.float32))
+    with pytest.raises(ValueError, match="squares of the data overflow"):
+        GPLVM(2).fit(np.float32(1e37) * _curve().astype(np.float32))
+
+
+@short
+@gp_models
+def test_single_precision_gives_what_double_gives(name):
+    X = _curve().astype(np.float32)
+    X[3, 1] = np.nan
+    single, double = (clone(GP_MODELS[name]).fit(X.astype(t)) for t in ("f4", "f8"))
+    assert single.embedding_.dtype == single.transform(X).dtype == np.float32
+    assert_allclose(single.embedding_, double.embedding_, rtol=1e-6, atol=1e-6)
+    assert_allclose(_objective(single)(), _objective(double)(), rtol=1e-12)
+    assert_allclose(single.score_samples(X), double.score_samples(X), rtol=1e-6)
+    filled = single.impute(X)
+    assert_allclose(filled, double.impute(X.astype(float)), rtol=1e-5, atol=1e-5)
+
+
+@short
+def test_a_stream_refuses_rows_that_are_far_and_keeps_what_it_knows():
+    X = _curve(20)
+    model = BayesianGPLVM(2, n_inducing=5, random_state=0).partial_fit(X[:10])
+    before = model.transform(X)
+    with pytest.raises(ValueError, match="row 1 of X is too far"):
+        model.partial_fit(X[10:] * np.where(np.arange(10) == 1, 1e60, 1.0)[:, None])
+    assert_array_equal(model.transform(X), before)
+    assert np.isfinite(model.partial_fit(X[10:]).elbo_)
+
+
+@short
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_failed_restart_does_not_fail_the_fit(monkeypatch, n_jobs):
+    """Every second start is at a place where the objective is not finite."""
+
+    def half(walk):
+        numbers = itertools.count()
+
+        def walk_or_fail(start, **problem):
+            if next(numbers) % 2:
+                raise BadStartError("not finite")
+            return walk(start, **problem)
+
+        return walk_or_fail
+
+    monkeypatch.setattr(_gplvm, "maximize", half(_gplvm.maximize))
+    monkeypatch.setattr(_bayesian_gplvm, "ascend", half(_bayesian_gplvm.ascend))
+    with parallel_config("threading"):
+        for name in ("exact", "bayesian"):
+            model = clone(GP_MODELS[name]).set_params(n_restarts=3, n_jobs=n_jobs)
+            assert np.isfinite(model.fit(_curve()).score(_curve()))
+
+
+@short
+def test_a_fit_without_any_way_says_so(monkeypatch):
+    def fail(start, **problem):
+        raise BadStartError("The objective is not finite at the start.")
+
+    monkeypatch.setattr(_gplvm, "maximize", fail)
+    monkeypatch.setattr(_bayesian_gplvm, "ascend", fail)
+    for name in ("exact", "bayesian"):
+        with pytest.raises(ValueError, match="not finite at the start"):
+            clone(GP_MODELS[name]).set_params(n_restarts=2).fit(_curve())
+
+
+@short
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize(
+    "model",
+    [
+        BayesianGPLVM(2, kernel="linear"),
+        BayesianGPLVM(2),
+        GPLVM(2, kernel=Linear(), n_inducing=3),
+        GPLVM(2, kernel="linear", n_inducing=3),
+        GPLVM(2, n_inducing=3),
+    ],
+)
+def test_constant_data_have_a_model(model, holes):
+    X = np.full((6, 3), 7.0)
+    if holes:
+        X[0, 1] = X[3, 2] = np.nan
+    model = clone(model).set_params(max_iter=10, random_state=0).fit(X)
+    mean, std = model.inverse_transform(model.transform(X), return_std=True)
+    assert_allclose(mean, 7.0, atol=1e-6)
+    assert (std > 0).all()
+
+
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_positions_to_start_from_of_another_shape_are_refused(batch_size):
+    model = BayesianGPLVM(2, init=np.zeros((9, 2)), batch_size=batch_size)
+    with pytest.raises(ValueError, match=r"init has shape \(9, 2\), expected"):
+        model.fit(_curve())

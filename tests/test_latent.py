@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 
-from gplvm._latent import initial_embedding, orientation
+from gplvm._latent import initial_embedding, orientation, spread_of
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -85,3 +85,11 @@ def test_isomap_of_awkward_rows_warns_of_nothing(kind):
     assert X.shape == (len(Y), 2) and np.all(np.isfinite(X))
     if kind == "two groups":  # no closer than the groups are
         assert abs(X[:20, 0].mean() - X[20:, 0].mean()) > 4 * X[:20, 0].std()
+
+
+def test_equal_positions_have_no_spread():
+    # The mean of three equal numbers rounds.
+    equal = np.tile([-0.06624007, 1.6643992, 0.0], (3, 1))
+    assert_array_equal(spread_of(equal), 0.0)
+    moved = equal + 1e-9 * np.arange(3.0)[:, None]
+    assert_allclose(spread_of(moved), moved.std(axis=0))

@@ -10,8 +10,9 @@ from threadpoolctl import threadpool_limits
 
 from gplvm import kernels
 from gplvm._centred import CentredSparse
-from gplvm._likelihoods import DenseLikelihood, LinearLikelihood
+from gplvm._likelihoods import DenseLikelihood, LinearLikelihood, _coefficients
 from gplvm.gradients import check_gradient
+from gplvm.gradients.prediction import predictive_log_density
 
 LINEAR = sk.ConstantKernel(0.7) * sk.DotProduct(0.0, "fixed")
 KERNELS = {
@@ -214,3 +215,58 @@ def test_sparse_data_equal_dense_data(n, d, name):
         strict=True,
     ):
         assert_allclose(a, b, rtol=1e-8)
+
+
+COEFFICIENTS = {
+    "dot": sk.DotProduct(0.4),
+    "fixed": 0.7 * sk.DotProduct(0.3, "fixed"),
+    "all": KERNELS["linear, all"],
+    "product": (sk.ConstantKernel(2.0) + sk.ConstantKernel(0.3, "fixed"))
+    * (sk.DotProduct(0.5) + sk.ConstantKernel(0.2))
+    + (sk.ConstantKernel(0.4) + sk.WhiteKernel(0.7)) * sk.WhiteKernel(0.6),
+}
+
+
+@pytest.mark.parametrize("name", COEFFICIENTS)
+def test_the_linear_kernel_s_coefficients_are_its_values(name):
+    kernel, points = COEFFICIENTS[name], np.array([[0.0], [1.0]])
+    (alpha, offset, white), slopes = _coefficients(kernel)
+    between = kernel(points, points.copy())  # of different rows: without white noise
+    assert_allclose(offset, between[0, 0])
+    assert_allclose(alpha, between[1, 1] - between[0, 0])
+    assert_allclose(white, kernel(points)[0, 0] - offset, atol=1e-12)
+    for place, slope in enumerate(slopes):
+        ends = []
+        for step in (1e-6, -1e-6):
+            theta = kernel.theta
+            theta[place] += step
+            ends.append(_coefficients(kernel.clone_with_theta(theta))[0])
+        assert_allclose(slope, (ends[0] - ends[1]) / 2e-6, rtol=1e-7, atol=1e-8)
+
+
+def test_a_large_offset_leaves_the_rest_its_digits():
+    # Of centred data at centred positions the offset explains nothing.
+    Y, X, _ = _problem(9, 4)
+    X -= X.mean(axis=0)
+    theta = np.array([np.log(0.1)])
+    rows = np.random.default_rng(1).normal(size=(3, 2))
+    plain = LinearLikelihood(sk.DotProduct(1.0, "fixed"), Y)
+    expected, _ = plain.posterior(X, theta).predict(rows)
+    for sigma in (1e5, 1e8):
+        likelihood = LinearLikelihood(sk.DotProduct(sigma, "fixed"), Y)
+        mean, _ = likelihood.posterior(X, theta).predict(rows)
+        assert_allclose(mean, expected, rtol=1e-9)
+        # log|K| has the offset's log(1 + c N / noise) more.
+        more = 0.5 * 4 * np.log((1.0 + sigma**2 * 90.0) / (1.0 + 90.0))
+        value = likelihood.log_likelihood(X, theta) + more
+        assert_allclose(value, plain.log_likelihood(X, theta), rtol=1e-9)
+
+
+def test_a_mean_without_digits_is_no_missing_entry():
+    # 1e400 - 1e400: the row was observed, and there is no density for it.
+    k, W = np.full((1, 2), 1e200), np.array([[1e200], [-1e200]])
+    with np.errstate(all="ignore"):
+        value, *_ = predictive_log_density(
+            k, np.ones(1), np.zeros((1, 1)), W, np.zeros((2, 2)), 1.0
+        )
+    assert not np.isfinite(value[0])

@@ -8,7 +8,15 @@ from scipy.optimize import rosen, rosen_der
 from sklearn.exceptions import ConvergenceWarning
 
 from gplvm._autoencoder import LinearAutoencoder
-from gplvm._optimize import FitMonitor, Minimum, Packing, _Walk, minimize_lbfgs
+from gplvm._optimize import (
+    BadStartError,
+    FitMonitor,
+    Minimum,
+    Packing,
+    _Walk,
+    minimize_lbfgs,
+    walks_from,
+)
 
 START = np.array([-1.2, 1.0, -0.5, 0.8])
 
@@ -212,6 +220,31 @@ def test_the_wall_is_finite_and_rises(bad):
     assert inside < near[0] < far[0] < np.inf
     assert near[1] @ away > 0
     assert best.fun == inside
+
+
+@pytest.mark.parametrize("far", [1e100, 1e300])
+def test_the_wall_is_finite_from_anywhere(far):
+    walk = _Walk(
+        lambda x: (np.exp(np.square(x)).sum(), np.zeros(1)),  # which overflows
+        Minimum(x=np.zeros(1), fun=1.0),
+        bounds=None,
+        tol=1e-8,
+        on_iteration=None,
+    )
+    value, gradient = walk.evaluate(np.array([far]))
+    assert np.isfinite([value, *gradient]).all()
+
+
+def test_walks_pass_over_a_start_without_a_value():
+    def walk(start):
+        if start < 0:
+            raise BadStartError(f"no value at {start}")
+        return start, Minimum(x=np.zeros(1), fun=float(start), interrupted=start == 2)
+
+    assert [number for number, _ in walks_from([-1, 0, -2, 1], walk)] == [0, 1]
+    assert [number for number, _ in walks_from([0, 2, 1], walk)] == [0, 2]
+    with pytest.raises(BadStartError, match="no value at -1"):
+        walks_from([-1, -2], walk)
 
 
 def test_a_start_at_the_minimum_is_no_failure():

@@ -87,3 +87,16 @@ def test_maps_in_several_threads_at_once():
             np.testing.assert_array_equal(part, known)
     assert len(answers) == 4
     assert _threads() == [2] * len(_threads())
+
+
+def test_threads_have_the_error_state_of_their_caller():
+    def square(block):
+        return np.square(np.float64(1e200))
+
+    blocks = _parallel.row_blocks(64, 1)
+    with np.errstate(over="ignore"):
+        assert np.isinf(_parallel.map_blocks(square, blocks)).all()
+        with _parallel.block_map(len(blocks), 2) as map_blocks:
+            assert np.isinf(map_blocks(square, blocks)).all()
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        _parallel.map_blocks(square, blocks)

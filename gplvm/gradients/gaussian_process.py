@@ -14,10 +14,12 @@ import numpy as np
 
 from gplvm import _linalg
 from gplvm._parallel import map_blocks, row_blocks
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused
 
 LOG_2_PI = np.log(2.0 * np.pi)
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
 def gp_log_likelihood(K, Y, *, n_features=None, eval_gradient=False):
     """Log-likelihood of independent Gaussian columns with one covariance.
 
@@ -54,7 +56,7 @@ def gp_log_likelihood(K, Y, *, n_features=None, eval_gradient=False):
         If `K` is not positive definite, even with jitter.
 
     ValueError
-        If the shapes do not fit.
+        If the shapes do not fit, or the result is not finite.
 
     See Also
     --------
@@ -76,6 +78,8 @@ def gp_log_likelihood(K, Y, *, n_features=None, eval_gradient=False):
     """
     K = np.asarray(K, dtype=float)
     Y = np.asarray(Y, dtype=float)
+    if Y.ndim != 2:
+        raise ValueError(f"Y has shape {Y.shape}, expected (n_samples, n_features)")
     n_samples = Y.shape[0]
     n_features = Y.shape[1] if n_features is None else n_features
     if K.shape != (n_samples, n_samples):
@@ -241,6 +245,7 @@ def dense_gradient_block(weights_rows, weights_columns, K_inv, n_features):
     return block
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
 def gplvm_log_determinant_term(X, alpha, beta, n_features, *, eval_gradient=False):
     """L1 of the linear GP-LVM: the log-determinant's part of the log-likelihood.
 
@@ -275,7 +280,8 @@ def gplvm_log_determinant_term(X, alpha, beta, n_features, *, eval_gradient=Fals
     Raises
     ------
     ValueError
-        If `alpha` or `beta` is not positive, or `X` has not two dimensions.
+        If `alpha` or `beta` is not positive, `X` has not two dimensions, or the result
+        is not finite.
 
     See Also
     --------
@@ -315,6 +321,7 @@ def gplvm_log_determinant_term(X, alpha, beta, n_features, *, eval_gradient=Fals
     return float(value), gradient
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
 def gplvm_trace_term(X, Y, alpha, beta, *, eval_gradient=False):
     """L2 of the linear GP-LVM: the data's part of the log-likelihood.
 
@@ -349,7 +356,8 @@ def gplvm_trace_term(X, Y, alpha, beta, *, eval_gradient=False):
     Raises
     ------
     ValueError
-        If `alpha` or `beta` is not positive, or the shapes do not fit.
+        If `alpha` or `beta` is not positive, the shapes do not fit, or the result is
+        not finite.
 
     See Also
     --------
@@ -421,12 +429,13 @@ def _trace_term(E_squared, M_squared, alpha, beta, E_M):
     # |Y'K^-1 X|^2 / 2, and dK/dbeta = -I / beta^2 gives -|K^-1 Y|^2 / (2 beta^2).
     gradient = {
         "X": beta * E_M,
-        "alpha": float(0.5 * M_squared / alpha**2),
+        "alpha": float(0.5 * M_squared / alpha / alpha),
         "beta": float(-0.5 * E_squared),
     }
     return float(value), gradient
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
 def gplvm_log_likelihood(X, Y, alpha, beta, *, eval_gradient=False):
     """Log-likelihood of the GP-LVM with the linear kernel, in the low-rank form.
 
@@ -462,7 +471,8 @@ def gplvm_log_likelihood(X, Y, alpha, beta, *, eval_gradient=False):
     Raises
     ------
     ValueError
-        If `alpha` or `beta` is not positive, or the shapes do not fit.
+        If `alpha` or `beta` is not positive, the shapes do not fit, or the result is
+        not finite.
 
     See Also
     --------

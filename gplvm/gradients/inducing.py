@@ -21,10 +21,12 @@ References
 import numpy as np
 
 from gplvm import _linalg
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused
 
 LOG_2_PI = np.log(2.0 * np.pi)
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
 def collapsed_bound(
     psi0,
     P,
@@ -92,7 +94,8 @@ def collapsed_bound(
     Raises
     ------
     ValueError
-        If the shapes do not fit, or `noise_variance` is not positive.
+        If the shapes do not fit, `noise_variance` is not positive, or the result is not
+        finite.
 
     numpy.linalg.LinAlgError
         If `Kuu` is not positive definite, even with jitter.

@@ -61,7 +61,7 @@ def predictive_log_density(k, k_diagonal, Y, W, C, noise_variance):
     reduced = k_diagonal - np.einsum("bm,bm->b", whitened, whitened)
     variance = np.maximum(reduced, 0.0) + noise_variance
     residual = Y - k @ W
-    missing = np.isnan(residual)
+    missing = np.isnan(Y)
     residual[missing] = 0.0
     n_observed = Y.shape[1] - missing.sum(axis=1)
     squared = np.einsum("bd,bd->b", residual, residual)

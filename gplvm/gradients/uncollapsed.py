@@ -18,9 +18,11 @@ References
 import numpy as np
 
 from gplvm import _linalg
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused
 from gplvm.gradients.inducing import LOG_2_PI, whitening
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
 def uncollapsed_bound(
     psi0,
     P,
@@ -99,7 +101,8 @@ def uncollapsed_bound(
     Raises
     ------
     ValueError
-        If the shapes do not fit, or `noise_variance` is not positive.
+        If the shapes do not fit, `noise_variance` is not positive, or the result is not
+        finite.
 
     numpy.linalg.LinAlgError
         If `Kuu` or `covariance` is not positive definite, even with jitter.

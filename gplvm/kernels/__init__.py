@@ -11,6 +11,7 @@ from gplvm.kernels.covariance import (
     is_isotropic,
     matrix,
     register_rule,
+    theta_bounds,  # noqa: F401 (for the models, not for users)
     vjp,
 )
 from gplvm.kernels.expectations import (

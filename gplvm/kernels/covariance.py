@@ -16,6 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
+from gplvm._validation import NotFiniteError
+
+# Hyperparameters whose squares, and what they are multiplied by, are represented.
+_SMALLEST, _LARGEST = 1e-140, 1e140
+
+# Inputs, in length scales too: their squares are represented.
+_FARTHEST = 1e150
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -120,7 +128,8 @@ def check_kernel(kernel, n_components):
         If a part of it has no rule; the message names those that have.
 
     ValueError
-        If an anisotropic hyperparameter has not `n_components` entries.
+        If an anisotropic hyperparameter has not `n_components` entries, or one is
+        negative or so far from one that its square leaves double precision.
 
     See Also
     --------
@@ -168,12 +177,28 @@ def _check_parts(kernel, n_components):
     if RULES[kind].validate is not None:
         RULES[kind].validate(kernel)
     for hyperparameter in kernel.hyperparameters:
-        size = np.size(getattr(kernel, hyperparameter.name))
+        values = np.atleast_1d(getattr(kernel, hyperparameter.name))
+        beyond = ~((values >= _SMALLEST) & (values <= _LARGEST)) & (values != 0)
+        if beyond.any():
+            raise ValueError(
+                f"{hyperparameter.name} of a {kind.__name__} is "
+                f"{values[beyond][0]:.3g}, expected between {_SMALLEST} and {_LARGEST}"
+            )
+        size = values.size
         if size not in (1, n_components):
             raise ValueError(
                 f"{hyperparameter.name} of {kernel!r} has {size} entries, expected 1 "
                 f"or n_components={n_components}"
             )
+
+
+def theta_bounds(kernel):
+    """The bounds (n_free_hyperparameters, 2) of ``kernel.theta``, none of them far off.
+
+    Within them the squares of all hyperparameters are represented.
+    """
+    limits = np.log([_SMALLEST, _LARGEST])
+    return np.clip(kernel.bounds.reshape(-1, 2), *limits)
 
 
 def is_isotropic(kernel):
@@ -234,6 +259,16 @@ def _unsupported(kernel):
     )
 
 
+def check_inputs(*inputs):
+    """Raise `NotFiniteError` unless the squares of all entries are finite."""
+    for X in inputs:
+        if not np.abs(X).max(initial=0.0) <= _FARTHEST:
+            raise NotFiniteError(
+                f"Inputs of a kernel must be finite and at most {_FARTHEST}, in its "
+                f"length scales too, got {np.abs(X).max():.3g}"
+            )
+
+
 def evaluate(kernel, X, Z=None):
     """A covariance matrix and its pullback.
 
@@ -278,6 +313,7 @@ def evaluate(kernel, X, Z=None):
            [-1.213]])
     """
     symmetric = Z is None
+    check_inputs(X, X if symmetric else Z)
     K, pull = _evaluate(kernel, X, X if symmetric else Z, symmetric)
 
     def pullback(G):
@@ -324,6 +360,7 @@ def evaluate_diagonal(kernel, X):
     array([[2.],
            [4.]])
     """
+    check_inputs(X)
     kind = type(kernel)
     if kind is sk.Sum:
         k1, pull1 = evaluate_diagonal(kernel.k1, X)

@@ -22,6 +22,7 @@ from itertools import combinations
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused
 from gplvm.kernels._affine_moments import Affine, Cross
 from gplvm.kernels._form import SUPPORTED, Form, all_of, terms_of
 from gplvm.kernels._moments import (
@@ -32,7 +33,9 @@ from gplvm.kernels._moments import (
     pull_rows,
     row_factors,
 )
-from gplvm.kernels.covariance import check_kernel
+from gplvm.kernels.covariance import check_inputs, check_kernel
+
+_FARTHEST = 1e7  # position that Gaussians can be told apart from, in length scales
 
 
 def check_expectations(kernel, n_components):
@@ -81,6 +84,7 @@ def check_expectations(kernel, n_components):
     check_kernel(kernel, n_components)
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
 def evaluate_expectations(kernel, mu, S, Z):
     """The psi statistics of some rows, and their pullback.
 
@@ -136,6 +140,7 @@ def evaluate_expectations(kernel, mu, S, Z):
     >>> psi0, psi1.round(3), psi2.round(3)
     (array([1.]), array([[0.5  , 0.441]]), array([[0.378, 0.284, 0.328]]))
     """
+    check_inputs(mu, S, Z)
     expectations = Expectations(kernel, Z)
     rows = expectations.rows(mu, S)
 
@@ -186,6 +191,12 @@ class Expectations:
         self.precisions = np.array([f.precision for f in functions]).reshape(
             len(functions), Z.shape[1]
         )
+        # Beyond so many length scales from their origin, expanded squares of distances
+        # have no digits left, and no expectation is better than a wrong one.
+        precisions = np.array([r for _, r in gaussians]).reshape(-1, Z.shape[1])
+        with np.errstate(divide="ignore"):
+            self.farthest = _FARTHEST / np.sqrt(precisions.max(axis=0, initial=0.0))
+        self.farthest = self.farthest[:, None]
         self.affine, self.crosses = None, []
         if self.form.has_affine:
             self.affine = Affine(Z, self.form.bias, self.form.variances, pairs)
@@ -271,8 +282,9 @@ class _Rows:
 
     def __init__(self, expectations, mu, S, out):
         self._expectations, self._mu, self._S = expectations, mu, S
-        self._by_column = (mu - expectations.origin).T.copy()
-        self._left = row_factors(expectations.precisions, self._by_column, S.T.copy())
+        self._by_column = by_column = (mu - expectations.origin).T.copy()
+        by_column[np.abs(by_column) > expectations.farthest] = np.nan
+        self._left = row_factors(expectations.precisions, by_column, S.T.copy())
         n_means = len(expectations.means)
         terms = [
             means.values(left)

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm.kernels.covariance import Rule, register_rule
+from gplvm.kernels.covariance import Rule, check_inputs, register_rule
 
 
 def _constant(kernel, X, Z, symmetric):
@@ -114,6 +114,7 @@ def _stationary(profile):
         centre = Z.mean(axis=0)
         scaled_X = (X - centre) / length_scale
         scaled_Z = scaled_X if symmetric else (Z - centre) / length_scale
+        check_inputs(scaled_X, scaled_Z)
         r2 = _squared_distances(scaled_X, scaled_Z, symmetric)
         K, factor, slope, extra = profile(kernel, r2)
 

@@ -207,3 +207,38 @@ def test_shapes_are_checked():
         gplvm_log_determinant_term(np.ones(4), 1.0, 1.0, 2)
     with pytest.raises(ValueError, match=r"need \(4, 4\)"):
         gp_log_likelihood(np.eye(3), np.ones((4, 2)))
+
+
+HUGE = np.full((3, 2), 1e200) * np.array([[1.0], [-2.0], [0.5]])
+
+
+@pytest.mark.parametrize("eval_gradient", [False, True])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda X, Y, **kw: gp_log_likelihood(np.eye(3), HUGE, **kw),
+        lambda X, Y, **kw: gplvm_log_likelihood(X, HUGE, 1.0, 1.0, **kw),
+        lambda X, Y, **kw: gplvm_trace_term(X, HUGE, 1.0, 1.0, **kw),
+        lambda X, Y, **kw: gplvm_trace_term(HUGE, Y, 1.0, 1.0, **kw),
+        lambda X, Y, **kw: gplvm_log_determinant_term(HUGE, 1.0, 1.0, 2, **kw),
+        lambda X, Y, **kw: gplvm_log_likelihood(X, Y, 1e200, 1e200, **kw),
+    ],
+)
+def test_what_overflows_is_refused(call, eval_gradient):
+    X, Y = np.random.default_rng(0).normal(size=(2, 3, 2))
+    with pytest.raises(ValueError, match=r"not finite|not positive definite"):
+        call(X, Y, eval_gradient=eval_gradient)
+
+
+def test_a_variance_without_a_square_has_a_gradient():
+    # As alpha grows, tr(K^-1 Y Y') tends to the residual's: its slope to zero.
+    X, Y = np.random.default_rng(0).normal(size=(2, 6, 2))
+    value, gradient = gplvm_trace_term(X, Y, 1e200, 1.0, eval_gradient=True)
+    residual = Y - X @ np.linalg.lstsq(X, Y, rcond=None)[0]
+    assert_allclose(value, -0.5 * np.sum(residual**2))
+    assert gradient["alpha"] == 0.0
+
+
+def test_data_of_one_dimension_are_refused():
+    with pytest.raises(ValueError, match=r"Y has shape \(2,\)"):
+        gp_log_likelihood(np.eye(2), np.zeros(2))

@@ -220,3 +220,31 @@ def test_a_users_kernel(monkeypatch):
 
     assert_allclose(kernels.matrix(kernel, X), kernel(X))
     assert check_gradient(value, X) < 1e-8
+
+
+@pytest.mark.parametrize("value", [1e-200, 1e200, -1.0])
+def test_a_hyperparameter_without_a_square_is_refused(value):
+    for kernel in (sk.RBF([1.0, value]), sk.ConstantKernel(value) * sk.RBF()):
+        with pytest.raises(ValueError, match="expected between"):
+            kernels.check_kernel(kernel, n_components=2)
+
+
+def test_bounds_of_hyperparameters_stay_where_squares_are():
+    kernel = sk.ConstantKernel(2.0, (1e-300, 1e3)) * sk.RBF(1.0, (1e-5, 1e300))
+    low, high = np.exp(kernels.theta_bounds(kernel)).T
+    assert_allclose(low, [1e-140, 1e-5])
+    assert_allclose(high, [1e3, 1e140])
+    assert kernels.theta_bounds(sk.RBF(1.0, "fixed")).shape == (0, 2)
+
+
+@pytest.mark.parametrize("far", [1e160, -1e300, np.nan])
+@pytest.mark.parametrize("function", [kernels.matrix, kernels.diagonal])
+def test_inputs_without_squares_are_refused(function, far):
+    for kernel in (sk.RBF(), sk.DotProduct()):
+        with pytest.raises(ValueError, match="Inputs of a kernel must be finite"):
+            function(kernel, np.array([[1.0], [far]]))
+
+
+def test_inputs_too_many_length_scales_apart_are_refused():
+    with pytest.raises(ValueError, match="in its length scales too"):
+        kernels.matrix(sk.RBF(1e-100), np.array([[1.0], [1e60]]))

@@ -296,3 +296,14 @@ def test_linear_has_a_covariance_rule(kernel):
 def test_one_variance_for_all_is_isotropic():
     assert kernels.is_isotropic(Linear(0.7) + sk.RBF(1.0))
     assert not kernels.is_isotropic(Linear(WEIGHTS))
+
+
+@pytest.mark.parametrize("kernel", [sk.RBF(1e-3), DOT + sk.RBF(1e-3)])
+def test_positions_without_digits_left_are_refused(kernel):
+    # (x / l)^2 = 1e16: what is left of distances of one length scale is rounding.
+    Z, S = np.array([[-1e-3], [1e-3]]), np.full((1, 1), 1e-12)
+    near = evaluate_expectations(kernel, np.array([[1e3]]), S, Z)[1]
+    assert_allclose(near, kernel(np.array([[1e3]]), Z), atol=1e-12)
+    for far in (1e5, 1e160):
+        with pytest.raises(ValueError, match="of order one"):
+            evaluate_expectations(kernel, np.array([[far]]), S, Z)
