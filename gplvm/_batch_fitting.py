@@ -376,6 +376,7 @@ class _BatchFit:
             max_iter=min(estimator.max_iter, _ITERATIONS),
             tol=estimator.tol,
             name=type(estimator).__name__,
+            max_renewals=1,
             report=self._reporter(known),
             warn=False,
         )
