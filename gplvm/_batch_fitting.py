@@ -36,6 +36,10 @@ from gplvm._variational import ascend
 # Iterations of a climb at most.
 _ITERATIONS = 600
 
+# A climb from a good start gains slowly at first: its tolerance is this share of `tol`.
+# At `tol` itself 5000 x 50 rows stayed 2 of 23 nats a row below.
+_FINER = 0.25
+
 _POSITIONS = ("embedding", "embedding_std")
 
 
@@ -375,8 +379,9 @@ class _BatchFit:
             likelihood=known,
             theta_bounds=estimator._theta_bounds(known, self._variance),
             max_iter=min(estimator.max_iter, _ITERATIONS),
-            tol=estimator.tol,
+            tol=_FINER * estimator.tol,
             name=type(estimator).__name__,
+            max_renewals=1,
             report=self._reporter(known),
             warn=False,
         )

@@ -53,12 +53,13 @@ def ascend(
     max_iter,
     tol,
     name,
+    max_renewals=_RENEWALS,
     report=None,
     warn=True,
 ):
     """Maximise the Bayesian model's bound from one start, by L-BFGS.
 
-    The unit of positions is renewed a few times on the way.
+    The unit of positions is renewed on the way.
 
     Parameters
     ----------
@@ -74,6 +75,11 @@ def ascend(
 
     max_iter, tol, name, warn
         As in `minimize_lbfgs`; `tol` in nats per row.
+
+    max_renewals : int, default=5
+        How often, the one before the first iteration included. For a start whose
+        uncertainties are almost right once is enough, and the walk does not end early
+        in the short steps after a renewal.
 
     report : callable, default=None
         ``report(make_blocks, loss) -> stop`` after each iteration; ``make_blocks()``
@@ -127,7 +133,7 @@ def ascend(
         max_iter=max_iter,
         tol=tol,
         renew=renew,
-        max_renewals=_RENEWALS,
+        max_renewals=max_renewals,
         on_iteration=report and (lambda x, loss: report(lambda: unpack(x), loss)),
         name=name,
         warn=warn,
