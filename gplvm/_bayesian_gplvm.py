@@ -100,7 +100,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
 
     tol : float, default=2e-3
         The fit has converged when an iteration raises the bound by less than this many
-        nats per row, averaged over five iterations. With `batch_size`, that is each of
+        nats per row, averaged over 15 iterations. With `batch_size`, that is each of
         the first fits, and a quarter of it each climb of more rows; the number of
         passes does not depend on it.
 

@@ -14,10 +14,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from gplvm._validation import NotFiniteError
 
-# The walk ends when the objective fell by less than `tol` an iteration, on average
-# over this many: L-BFGS often takes one short step on a long way down.
-_WINDOW = 5
-
 # A gradient below this, relative to the value, is about the square root of rounding.
 _FLAT = 1e-6
 _FRESH_FLAT = 1e-4
@@ -169,6 +165,7 @@ def minimize_lbfgs(
     bounds=None,
     max_iter=1000,
     tol=1e-8,
+    window=5,
     on_iteration=None,
     renew=None,
     first_leg=5,
@@ -196,7 +193,11 @@ def minimize_lbfgs(
 
     tol : float, default=1e-8
         The walk has converged when an iteration lowers the objective by less than
-        this, averaged over five iterations.
+        this, averaged over so many iterations as `window` says.
+
+    window : int, default=5
+        Iterations over which the decrease is averaged: L-BFGS often takes one short
+        step on a long way down.
 
     on_iteration : callable, default=None
         ``on_iteration(x, value) -> bool``, called after each iteration with a copy of
@@ -241,7 +242,14 @@ def minimize_lbfgs(
     best = Minimum(x=np.array(x0, dtype=float), fun=np.inf)
     if bounds is not None:
         best.x = np.clip(best.x, bounds[:, 0], bounds[:, 1])
-    walk = _Walk(objective, best, bounds=bounds, tol=tol, on_iteration=on_iteration)
+    walk = _Walk(
+        objective,
+        best,
+        bounds=bounds,
+        tol=tol,
+        window=window,
+        on_iteration=on_iteration,
+    )
     leg = max_iter if renew is None else first_leg
     renewals = 0
     try:
@@ -321,10 +329,10 @@ def minimize_lbfgs(
 class _Walk:
     """One L-BFGS walk's evaluations and accepted iterations."""
 
-    def __init__(self, objective, best, *, bounds, tol, on_iteration):
+    def __init__(self, objective, best, *, bounds, tol, window, on_iteration):
         self._objective = objective
         self._best = best
-        self._tol = tol
+        self._tol, self._window = tol, window
         self._on_iteration = on_iteration
         self._bounds = bounds
         self._steepness = np.inf
@@ -386,7 +394,7 @@ class _Walk:
         return self._steepness < relative
 
     def slow(self, tol):
-        curve = self._best.loss_curve
-        if len(curve) <= _WINDOW:
+        curve, window = self._best.loss_curve, self._window
+        if len(curve) <= window:
             return False
-        return curve[-1 - _WINDOW] - curve[-1] < _WINDOW * tol
+        return curve[-1 - window] - curve[-1] < window * tol

@@ -18,6 +18,12 @@ from gplvm._projection import minimize_rows, nearest_rows
 # positions that have not settled, or lag behind them. The other matters little.
 _UNITS = {"log_std": 1.0, "inducing_points": 0.05, "theta": 0.01}
 
+# Iterations over which a gain below `tol` ends the walk, which creeps over plateaus:
+# with 5, five in forty fits of 60 rows near a plane stopped on one 16 nats below the
+# end, with 15 none, and six fits of 1000 rows ended 12 to 86 nats higher for 4 to 19
+# percent more iterations.
+_WINDOW = 15
+
 # The positions' unit is renewed before the first iteration and after 5, 15, 35, 75.
 _RENEWALS = 5
 
@@ -133,6 +139,7 @@ def ascend(
         max_iter=max_iter,
         tol=tol,
         renew=renew,
+        window=_WINDOW,
         max_renewals=max_renewals,
         on_iteration=report and (lambda x, loss: report(lambda: unpack(x), loss)),
         name=name,

@@ -127,7 +127,7 @@ def test_on_iteration_sees_copies_and_can_stop():
 
 def test_the_best_point_is_a_copy():
     best = Minimum(x=START, fun=np.inf)
-    walk = _Walk(_rosen, best, bounds=None, tol=1e-8, on_iteration=None)
+    walk = _Walk(_rosen, best, bounds=None, tol=1e-8, window=5, on_iteration=None)
     x = np.array([1.0, 1.0, 2.0])
     walk.evaluate(x)
     x[:] = 7.0  # as scipy does with the memory of its iterate
@@ -212,6 +212,7 @@ def test_the_wall_is_finite_and_rises(bad):
         best,
         bounds=None,
         tol=1e-8,
+        window=5,
         on_iteration=None,
     )
     inside = walk.evaluate(START)[0]
@@ -229,6 +230,7 @@ def test_the_wall_is_finite_from_anywhere(far):
         Minimum(x=np.zeros(1), fun=1.0),
         bounds=None,
         tol=1e-8,
+        window=5,
         on_iteration=None,
     )
     value, gradient = walk.evaluate(np.array([far]))
