@@ -140,43 +140,6 @@ def test_functions_of_all_rows_at_once_are_the_collapsed_ones():
     assert_allclose(ours, theirs, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kernel", list(KERNELS))
-def test_bounds_at_points_are_the_limit(kernel):
-    kernel, Y, blocks = _problem(kernel=kernel)
-    bound = _model(kernel, blocks, Y).row_bound(Y)
-    X, rows = blocks["embedding"][::2], np.arange(0, 40, 2)
-    tiny = 1e-9
-    value, *_ = bound(X, np.full(X.shape, tiny), rows)
-    # KL = <log q> - <log p>, and the entropy of q has no limit.
-    entropy = X.shape[1] * 0.5 * (1.0 + np.log(2.0 * np.pi * tiny))
-    assert_allclose(bound.at_points(X, rows), value - entropy, rtol=1e-5)
-
-
-def test_settled_rows_are_at_their_maxima():
-    kernel, Y, blocks = _problem()
-    model = _model(kernel, blocks, Y)
-    bound = model.row_bound(Y)
-    start = blocks["embedding"], blocks["embedding_std"]
-    before, *_ = bound(start[0], start[1] ** 2, np.arange(len(Y)))
-    few, many = bound.settle(*start, 1), bound.settle(*start, 200)
-    assert (few[2] >= before).all()
-    assert (many[2] >= few[2] - 1e-9).all()
-    # What is left to gain is less than the tolerance: by Newton's decrement.
-    mu, std, value = many
-    S = std**2
-    again, dmu, dS = bound(mu, S, np.arange(len(Y)))
-    assert_allclose(again, value)
-    left = 0.5 * np.sum(S * dmu**2 + 2.0 * S**2 * dS**2, axis=1)
-    assert left.max() < 0.05
-    # Each row goes its own way.
-    alone = model.row_bound(Y[7:8])
-    mu_alone, *_ = alone.settle(start[0][7:8], start[1][7:8], 20)
-    assert_allclose(mu_alone[0], bound.settle(*start, 20)[0][7], atol=1e-6)
-    some = np.array([7, 3, 7])
-    mu_some, *_ = bound.settle(start[0][some], start[1][some], 20, some)
-    assert_allclose(mu_some, bound.settle(*start, 20)[0][some], atol=1e-6)
-
-
 def test_amplitude_is_the_best_for_the_functions_as_they_are():
     # Judged by the dense bound of u = R^-1 v at other amplitudes.
     kernel, Y, blocks = _problem()

@@ -12,8 +12,9 @@ from sklearn.gaussian_process import kernels as sk
 
 from gplvm import kernels
 from gplvm.gradients import check_gradient
-from gplvm.kernels import Linear, evaluate_expectations
+from gplvm.kernels import Linear, _moments, evaluate_expectations
 from gplvm.kernels._form import Form
+from gplvm.kernels.expectations import Expectations
 
 WEIGHTS = np.array([0.6, 1.0, 1.5])
 DOT = sk.DotProduct(0.0, "fixed")
@@ -307,3 +308,45 @@ def test_positions_without_digits_left_are_refused(kernel):
     for far in (1e5, 1e160):
         with pytest.raises(ValueError, match="of order one"):
             evaluate_expectations(kernel, np.array([[far]]), S, Z)
+
+
+@pytest.mark.parametrize("name", ["ard", "two rbf", "whole"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_tiles_change_nothing(name, shared, monkeypatch):
+    kernel = _sums(2)[name]
+    mu, S, Z, rng = _problem(2, n=70, m=7)
+    n_pairs = len(Z) * (len(Z) + 1) // 2
+    slopes = rng.normal(size=70), rng.normal(size=(70, 7)), rng.normal(size=n_pairs)
+    if not shared:
+        slopes = *slopes[:2], rng.normal(size=(70, n_pairs))
+
+    def answers():
+        *values, pullback = evaluate_expectations(kernel, mu, S, Z)
+        return [*values, *pullback(*slopes)]
+
+    whole = answers()
+    monkeypatch.setattr(_moments, "_TILE", 200)
+    monkeypatch.setattr(_moments, "SMALL", 2000)
+    for tiled, expected in zip(answers(), whole, strict=True):
+        assert_allclose(tiled, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["ard", "two rbf"])
+def test_totals_and_moments_without_the_functions_between(name, monkeypatch):
+    monkeypatch.setattr(_moments, "_TILE", 200)
+    monkeypatch.setattr(_moments, "SMALL", 2000)
+    mu, S, Z, rng = _problem(2, n=70, m=7)
+    expectations = Expectations(_sums(2)[name], Z)
+    dpsi2 = rng.normal(size=expectations.n_pairs)
+    slopes = rng.normal(size=70), rng.normal(size=(70, 7)), dpsi2
+    weighed = expectations.weighed(dpsi2)
+    kept, anew = expectations.rows(mu, S), expectations.rows(mu, S)
+    assert_allclose(
+        expectations.psi2_total(anew.totals()), kept.psi2.sum(axis=0), rtol=1e-12
+    )
+    for one, other in zip(
+        kept.pull(*slopes, weighed, sums=False)[:2],
+        anew.pull(*slopes, weighed, sums=False)[:2],
+        strict=True,
+    ):
+        assert_allclose(one, other, rtol=1e-10, atol=1e-12)
