@@ -133,7 +133,7 @@ def _beside_floor(n, m, q, options):
         function of other numbers than ours, since the second pass of an evaluation
         needs what follows from the whole of the first. "In pieces" it multiplies as we
         do, in pieces that OpenBLAS does not copy first, and is the least time known
-        for that work. Each is run twice before the run that counts, as in an
+        for that work. Each is run six times before the run that counts, as in an
         optimisation.""",
     )
     problem = Problem(n, m, q, 12)
@@ -233,7 +233,7 @@ def _beside_peers(n, m, q, options):
         counts. Each runs in its own process, in turns with gplvm, through the function
         that its own optimiser calls, at the same parameters and with gplvm's jitter in
         the inducing inputs' covariance, so that the values are of the same function;
-        each is run twice before the run that counts, as in an optimisation.
+        each is run six times before the run that counts, as in an optimisation.
         Start-up and compilation are not counted.""",
     )
     problem = Problem(n, m, q, 12)

@@ -101,15 +101,17 @@ class LinearAutoencoder(
         The first step size of ``"adam"``.
 
     max_iter : int, default=1000
-        The number of L-BFGS iterations, and of epochs of ``"adam"``, at most.
+        The number of L-BFGS iterations, and of epochs of ``"adam"``, at most. With the
+        identity as many iterations with all the rows may follow the epochs.
 
     tol : float, default=None
         L-BFGS has converged when an iteration lowers the loss by less than this
         fraction of the data's mean square (of the reconstruction's without weights,
-        where that is more), averaged over five iterations; Adam when
-        ten epochs in a row do not lower it by as much. None means 1e-14 for L-BFGS
-        with the identity, for which some tens of iterations reach the precision of the
-        machine, 1e-8 for the other activations, and 1e-5 for Adam.
+        where that is more), averaged over five iterations, or, with the identity, when
+        its gradient says that no more than this is left; Adam when ten epochs in a row
+        do not lower it by as much. None means 1e-14 for L-BFGS with the identity, for
+        which some tens of iterations reach the precision of the machine, 1e-8 for the
+        other activations, and 1e-5 for Adam.
 
     warm_start : bool, default=False
         Whether to start from the weights of the previous fit instead of random ones.
@@ -290,9 +292,10 @@ class LinearAutoencoder(
                 )
             refuse_overflow(largest, X.shape, X.dtype)
             previous = self._previous_components(n_features)
-            monitor = FitMonitor(
-                self, X, y, max_iter=1 if self.solver == "eigen" else self.max_iter
-            )
+            most = 1 if self.solver == "eigen" else self.max_iter
+            if linear and self.solver == "adam":
+                most *= 2  # the descent after the epochs
+            monitor = FitMonitor(self, X, y, max_iter=most)
             mean = column_means(X) if linear else np.zeros(n_features)
             self._random_state = check_random_state(self.random_state)
             settings = Settings.of(self, n_samples, self._random_state)

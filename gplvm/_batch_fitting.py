@@ -161,11 +161,11 @@ class BatchFitting:
                 n_inducing,
                 init=self.init,
                 random_state=check_random_state(self.random_state),
-                max_iter=_ITERATIONS,
+                max_iter=min(self.max_iter, _ITERATIONS),
                 warn=False,
             )
             self._set(self._fitted_attributes(known, mean, data.dtype, blocks))
-            self._converged = True
+            self._converged = minimum.converged or self.max_iter >= _ITERATIONS
             self.loss_curve_ = [minimum.fun]
         else:
             self._next_batch(data)
@@ -278,7 +278,8 @@ class _BatchFit:
             if self._stopped:
                 return
             self._grow(size)
-        if sizes[0] == len(self._rows) or self._stopped:
+        settled = warm is None and sizes[0] == len(self._rows)
+        if settled or self._stopped:
             return
         model = self._model()
         if sizes[-1] < len(self._rows):
@@ -345,6 +346,7 @@ class _BatchFit:
             )
             if minimum.fun < lowest:
                 lowest, self.losses, self._placed[:] = minimum.fun, [], False
+                self.converged = True
                 self._take(minimum, known, chosen, blocks)
             if minimum.interrupted:
                 raise KeyboardInterrupt

@@ -198,7 +198,7 @@ class BayesianLikelihood(SparseLikelihood):
         New memory would cost more than the exponentials that are to fill it.
         """
         n_pairs = expectations.n_pairs
-        n_kept = min(n_samples, _KEEP // (8 * n_pairs * expectations.n_arrays))
+        n_kept = min(n_samples, _KEEP // (8 * n_pairs * self._n_arrays(expectations)))
         memory = self._memories.pop() if self._memories else np.empty(0)
         if memory.size < n_kept * n_pairs:
             memory = np.empty(n_kept * n_pairs)
@@ -318,6 +318,9 @@ class BayesianLikelihood(SparseLikelihood):
 
         return pull
 
+    def _n_arrays(self, expectations):
+        return expectations.n_arrays
+
     # How the statistics of rows make those of groups of features: all the rows' for
     # all features.
 
@@ -376,6 +379,9 @@ class BayesianPatternLikelihood(BayesianLikelihood):
 
     def _chunk_rows(self, expectations):
         return chunk_rows(expectations.n_pairs)
+
+    def _n_arrays(self, expectations):
+        return expectations.n_arrays_by_row
 
     def _sum_psi0(self, chunk, rows):
         return self._mask[chunk].T @ rows.psi0

@@ -1,9 +1,10 @@
 """The Bayesian Gaussian-process latent variable model as an estimator."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from joblib import effective_n_jobs
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import kernels as sk
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
@@ -387,8 +388,19 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         # A start at the optimum is one iteration that found nothing to do.
         minimum.loss_curve = minimum.loss_curve or [minimum.fun]
         if not minimum.interrupted:
-            blocks, bound = settle(blocks, likelihood)
-            minimum.loss_curve[-1] = minimum.fun = -bound / len(likelihood.Y)
+            try:
+                blocks, bound = settle(blocks, likelihood)
+            except KeyboardInterrupt:
+                minimum.interrupted = True
+                if warn:
+                    warnings.warn(
+                        f"{type(self).__name__} was interrupted after its last "
+                        "iteration, before the rows had settled.",
+                        ConvergenceWarning,
+                        stacklevel=3,
+                    )
+            else:
+                minimum.loss_curve[-1] = minimum.fun = -bound / len(likelihood.Y)
         return blocks, minimum
 
     def fit_transform(self, X, y=None):
@@ -443,9 +455,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
 
     def _make_likelihood(self, Y, n_components, variance):
         kernel = self._make_kernel(n_components, variance)
-        threads = None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
         make = BayesianPatternLikelihood if has_nan(Y) else BayesianLikelihood
-        return make(kernel, Y, n_threads=threads)
+        return make(kernel, Y, n_threads=self._n_threads())
 
     def _theta_bounds(self, likelihood, variance):
         """Bounds of theta: the kernel's own, and the noise's."""
@@ -557,9 +568,10 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         """Latent positions of rows, seen or unseen.
 
         The posterior N(mu, diag S) of a new row's position maximises the row's own
-        bound on its log density, by BFGS from the posteriors of its nearest training
-        rows; each row is treated by itself, and entries that are NaN drop out. A row
-        of the training data gets its fitted posterior.
+        bound on its log density: natural gradient steps from the posteriors of two of
+        the ten nearest training rows, and BFGS from the better end. Each row is treated
+        by itself, and entries that are NaN drop out. A row of the training data gets
+        its fitted posterior.
 
         Parameters
         ----------
@@ -600,6 +612,11 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         -------
         bound : ndarray of shape (n_rows,)
             The variational bound on log p(y), in nats, at the row's own posterior.
+
+        Raises
+        ------
+        ValueError
+            As `transform` does.
         """
         return self._infer(X)[2]
 
@@ -675,6 +692,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             training=self._training_rows,
             means=means,
             stds=stds,
+            n_threads=self._n_threads(),
         )
         return *answer, dtype
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 
 MAGIC = b"\x89gplvm\r\n"
-FORMAT = 1
+FORMAT = 2
 
 _PREFIX = struct.Struct("<8sIQ")
 _ALIGNMENT = 64

@@ -81,7 +81,8 @@ class Imputation:
         Raises
         ------
         ValueError
-            If a row has no observed entry, or the number of features is wrong.
+            If a row has no observed entry, or is so far from the training data that
+            its density underflows, or the number of features is wrong.
 
         See Also
         --------

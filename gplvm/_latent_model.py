@@ -16,6 +16,7 @@ from gplvm._imputation import Imputation
 from gplvm._parallel import whole_tiles
 from gplvm._projection import (
     apart_starts,
+    equal_rows,
     laplace_covariance,
     nearest_rows,
     project_rows,
@@ -125,6 +126,11 @@ class LatentModel(
         -------
         log_density : ndarray of shape (n_rows,)
             log p(y), in nats.
+
+        Raises
+        ------
+        ValueError
+            As `transform` does.
         """
         positions, Y, _ = self._project(X)
         log_density, _ = self._posterior.log_density(positions, Y)
@@ -283,11 +289,7 @@ class LatentModel(
         training = self._training_rows
         neighbors = nearest_rows(Y, training, min(_N_NEIGHBORS, len(training)))
         # A training row is among its own nearest neighbours, equal to the bit.
-        owner = np.full(len(Y), -1)
-        for column in range(neighbors.shape[1] - 1, -1, -1):
-            nearest = _take(training, neighbors[:, column])
-            same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
-            owner[same] = neighbors[same, column]
+        owner = equal_rows(Y, neighbors, lambda rows: _take(training, rows))
         positions, new = self._embedding[owner], owner < 0
         if new.any():
             positions[new] = project_rows(

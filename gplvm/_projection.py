@@ -50,6 +50,32 @@ def nearest_rows(Y, training, n_neighbors):
     return nearest
 
 
+def equal_rows(Y, neighbors, training_rows):
+    """Which of its nearest training rows each row equals to the bit, or -1.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (n_rows, n_features)
+        Rows, NaN where they are missing.
+
+    neighbors : ndarray of shape (n_rows, n_neighbors)
+        Numbers of training rows, the nearest first: of equal ones the first counts.
+
+    training_rows : callable
+        ``training_rows(numbers) -> (n_rows, n_features)``.
+
+    Returns
+    -------
+    owner : ndarray of shape (n_rows,)
+    """
+    owner = np.full(len(Y), -1)
+    for candidates in neighbors.T[::-1]:
+        nearest = training_rows(candidates)
+        same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
+        owner[same] = candidates[same]
+    return owner
+
+
 def _smallest(distance, n_neighbors):
     """Columns of the smallest entries of each row, smallest first."""
     part = np.argpartition(distance, n_neighbors - 1, axis=1)[:, :n_neighbors]

@@ -7,7 +7,7 @@ computed once.
 import numpy as np
 
 from gplvm import kernels
-from gplvm._parallel import block_map, row_blocks
+from gplvm._parallel import TILE, block_map, row_blocks, whole_tiles
 from gplvm.gradients.inducing import standard_normal_divergence
 from gplvm.gradients.positions import expected_fit, position_step
 from gplvm.gradients.prediction import standard_normal
@@ -16,7 +16,6 @@ from gplvm.gradients.prediction import standard_normal
 # and the rows' own small arrays share the caches; its rows are whole BLAS tiles.
 CHUNK_ENTRIES = 3 * 2**17
 CHUNK_ROWS = 256
-TILE = 16
 
 # A row has settled when a step gains it less than this, in nats. A step that would
 # lose is refused and the next one is shorter.
@@ -33,7 +32,7 @@ def padded_chunks(rows, n_pairs):
     """Numbers of rows, chunk by chunk, and the same padded to whole BLAS tiles."""
     for block in row_blocks(len(rows), chunk_rows(n_pairs)):
         chunk = rows[block]
-        yield chunk, np.pad(chunk, (0, -len(chunk) % TILE), mode="edge")
+        yield chunk, whole_tiles(chunk)
 
 
 class RowBound:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gplvm._optimize import Packing, minimize_lbfgs
 from gplvm._parallel import row_blocks
-from gplvm._projection import minimize_rows, nearest_rows
+from gplvm._projection import equal_rows, minimize_rows, nearest_rows
 
 # Units in which the walk sees the inducing points and theta, on which all the rows
 # pull. On three data sets of 1000 rows a unit of theta three times larger or smaller
@@ -251,7 +251,7 @@ def infer_rows(row_bound, rows, mean, std, *, max_iter=200, tol=1e-9):
     return *positions(ends, slice(None)), -values
 
 
-def infer_new_rows(functions, Y, *, training, means, stds):
+def infer_new_rows(functions, Y, *, training, means, stds, n_threads=None):
     """Posteriors of rows, from those of their nearest training rows.
 
     Parameters
@@ -270,6 +270,9 @@ def infer_new_rows(functions, Y, *, training, means, stds):
     means, stds : ndarray of shape (n_samples, q)
         The training rows' posteriors.
 
+    n_threads : int, default=None
+        Threads over chunks of rows. None: as many as BLAS would use.
+
     Returns
     -------
     mean, std, bound
@@ -278,7 +281,9 @@ def infer_new_rows(functions, Y, *, training, means, stds):
     curvatures = (2 * means.shape[1]) ** 2
     size = max(1, min(_CURVATURES // curvatures, functions.most_rows))
     parts = [
-        _infer_block(functions.row_bound(Y[rows]), Y[rows], training, means, stds)
+        _infer_block(
+            functions.row_bound(Y[rows], n_threads), Y[rows], training, means, stds
+        )
         for rows in row_blocks(len(Y), size)
     ]
     return tuple(map(np.concatenate, zip(*parts, strict=True)))
@@ -286,11 +291,7 @@ def infer_new_rows(functions, Y, *, training, means, stds):
 
 def _infer_block(row_bound, Y, training, means, stds):
     neighbors = nearest_rows(Y, training, min(_N_NEIGHBORS, len(training)))
-    owner = np.full(len(Y), -1)
-    for column in range(neighbors.shape[1] - 1, -1, -1):
-        nearest = training[neighbors[:, column]]
-        same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
-        owner[same] = neighbors[same, column]
+    owner = equal_rows(Y, neighbors, training.__getitem__)
     known, new = np.flatnonzero(owner >= 0), np.flatnonzero(owner < 0)
     mean, std = np.empty((2, len(Y), means.shape[1]))
     bound = np.empty(len(Y))

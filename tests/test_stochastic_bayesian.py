@@ -336,6 +336,13 @@ def test_callbacks_see_every_stage_and_may_stop_it(few_rows):
     assert_array_equal(passing.loss_curve_, whole.loss_curve_[:-2])
 
 
+def test_first_batch_of_a_stream_takes_so_many_iterations():
+    short = _estimator(max_iter=3).partial_fit(_data(100))
+    with pytest.warns(ConvergenceWarning, match="after 3 iterations"):
+        whole = _estimator(max_iter=3).fit(_data(100))
+    assert_allclose(short.elbo_, whole.elbo_)
+
+
 def test_few_rows_are_fitted_as_without_batches():
     X = _data(200)
     whole, batches = _estimator().fit(X), _estimator(batch_size=50).fit(X)

@@ -28,7 +28,7 @@ def subspace_autoencoder_loss(V, S, *, eval_gradient=False):
 
     The minimum of ``gram_autoencoder_loss(T V, S)`` over all square matrices T. It
     depends on `V` through the space of its rows only: mixing or scaling them changes
-    nothing but the landscape's curvature, which is what `scale_to_axes` uses.
+    nothing but the landscape's curvature, which is what `AxisCoordinates` uses.
 
     Parameters
     ----------
@@ -184,9 +184,10 @@ class AxisCoordinates:
         return lengths * axes[:m]
 
     def promise(self, gradient):
-        """By how much the loss still falls, from its gradient near the minimum."""
+        """An estimate of how far the loss still falls, from its gradient there."""
         # A quadratic whose curvature is h at least falls by |g|^2 / (2 h) at most. Off
-        # the axes stretched it is above t_1 (1 - t_k / t_m), of the last of them.
+        # the axes stretched it is about t_1 (1 - t_k / t_m), of the last of them, whose
+        # t_k is a Ritz value, and so somewhat low.
         if self._curvature == 0.0:
             return np.inf
         return 0.5 * np.vdot(gradient, gradient) / self._curvature

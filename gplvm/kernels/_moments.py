@@ -365,7 +365,7 @@ class GaussianProducts:
 
     def spread(self, G):
         """The functions' gradient, from that of the packed entries."""
-        return self._pairs.mirror(G).reshape(*G.shape[:-1], -1)
+        return self._pairs.mirror(G).reshape(*G.shape[:-1], self._pairs.full.size)
 
     def finish(self, totals, of_rows, G=None):
         """da, db (q,), dZ (m, q) and dL/dlog of either scale."""

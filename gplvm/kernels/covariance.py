@@ -294,6 +294,11 @@ def evaluate(kernel, X, Z=None):
         (dL/dtheta, dL/dX), or (dL/dtheta, dL/dX, dL/dZ) if `Z` is given. theta are
         the free log-hyperparameters in the order of ``kernel.theta``.
 
+    Raises
+    ------
+    ValueError
+        If an input is not finite, or its square would not be.
+
     See Also
     --------
     matrix : The covariance alone.
@@ -341,6 +346,11 @@ def evaluate_diagonal(kernel, X):
 
     pullback : callable
         ``pullback(g)`` with g = dL/dk (n,): (dL/dtheta, dL/dX).
+
+    Raises
+    ------
+    ValueError
+        If an input is not finite, or its square would not be.
 
     See Also
     --------

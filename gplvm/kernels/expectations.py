@@ -120,6 +120,12 @@ def evaluate_expectations(kernel, mu, S, Z):
         rows: (dL/dtheta, dL/dmu, dL/dS, dL/dZ), theta being the free
         log-hyperparameters in the order of ``kernel.theta``.
 
+    Raises
+    ------
+    ValueError
+        If an input is not finite or far beyond the length scales, or a result is not
+        finite.
+
     See Also
     --------
     check_expectations : Which kernels are supported.
@@ -203,8 +209,12 @@ class Expectations:
             self.crosses = [Cross(Z, r, self.affine, pairs) for _, r in gaussians]
 
         self.shape, self.n_pairs = Z.shape, len(pairs.first)
-        # (n, P) arrays, about, that the statistics of n rows hold for their pullback.
+        # (n, P) arrays, about, that the statistics of n rows hold for their pullback:
+        # where psi2 is wanted row by row, two for each couple of Gaussians too.
         self.n_arrays = 1 + len(self.crosses)
+        self.n_arrays_by_row = max(1, len(self.squares) + 2 * len(self.couples)) + len(
+            self.crosses
+        )
 
     def rows(self, mu, S, out=None):
         """The statistics of a chunk of rows; `out` (n, P) is memory they may keep."""

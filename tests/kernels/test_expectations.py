@@ -350,3 +350,14 @@ def test_totals_and_moments_without_the_functions_between(name, monkeypatch):
         strict=True,
     ):
         assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["ard", "linear", "two rbf", "whole"])
+def test_no_rows_have_no_gradient(name):
+    kernel = _sums(2)[name]
+    none, Z = np.empty((0, 2)), np.random.default_rng(0).normal(size=(3, 2))
+    *_, pullback = evaluate_expectations(kernel, none, none, Z)
+    dtheta, dmu, dS, dZ = pullback(np.empty(0), np.empty((0, 3)), np.empty((0, 6)))
+    assert dmu.shape == dS.shape == (0, 2)
+    assert not dtheta.any()
+    assert not dZ.any()
