@@ -86,10 +86,10 @@ class BayesianGPLVM(BatchFitting, LatentModel):
 
     batch_size : int, default=None
         Rows of a batch. None: every iteration is over all rows, from the first. A
-        number, for many rows: the fit begins with a thousand of them and grows, and
-        where they are too many to climb together the others are met in batches, by
-        stochastic variational inference [3]_. Rows are read as they are needed, from a
-        memory-mapped array if they are in one, and have to be complete.
+        number, for two thousand rows and more: the fit begins with a thousand of them
+        and grows, and where they are too many to climb together the others are met in
+        batches, by stochastic variational inference [3]_. Rows are read as they are
+        needed, from a memory-mapped array if they are in one, and have to be complete.
 
     n_restarts : int, default=1
         Number of starts, of which the one that ends highest is kept. Starts after
