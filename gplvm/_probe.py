@@ -107,10 +107,19 @@ def _check_classifier(model, rows):
 def _check_gaussian_process(model, rows, latent):
     _check(model.score_samples(rows), (len(rows),))
     positions = np.vstack([latent, model._embedding[:_DRAWS]])
-    for mean, std in (
+    answers = [
         model.transform(rows, return_std=True),
         model.inverse_transform(positions, return_std=True),
-    ):
+    ]
+    if hasattr(model, "elbo"):
+        answers.append(
+            model.inverse_transform(positions, True, latent_std=np.ones_like(positions))
+        )
+    if model._back_constraint is None and rows.shape[1] > 1:
+        holes = rows.copy()
+        holes[:, 0] = np.nan
+        answers.append(model.transform(holes, return_std=True))
+    for mean, std in answers:
         _check(mean, None)
         _check(std, mean.shape)
     _check(model.sample(_DRAWS, random_state=0), (_DRAWS, rows.shape[1]))
