@@ -20,6 +20,9 @@ _BLOCK = 2**19
 # A sum of squares about the mean that is this small beside the one about zero.
 _CANCELLED = 1e-15
 
+# A column that varies by less than this share of its size is constant.
+ROUNDING = 4 * np.finfo(float).eps
+
 # Data whose largest entry lies between these are computed with as they are.
 _PLAIN = 1e-8, 1e8
 
@@ -105,10 +108,10 @@ class CentredSparse(_Centred):
 
     def row_squares(self):
         """Squared norm of each row, (n_samples,)."""
-        # |x - m|^2 = |x|^2 - 2 x.m + |m|^2; rounding may leave it below zero.
+        # |x - m|^2 = |x|^2 - 2 x.m + |m|^2; of a row like the mean rounding is left.
         squares = np.asarray(self._X.multiply(self._X).sum(axis=1)).ravel()
         shifted = squares - 2.0 * (self._X @ self._mean) + self._mean @ self._mean
-        return np.maximum(shifted, 0.0)
+        return np.where(shifted > _CANCELLED * squares, shifted, 0.0)
 
     def gram(self, *, of_rows):
         """Y Y' of the rows, or Y'Y of the columns."""
@@ -195,7 +198,14 @@ def centred(data):
         if np.isnan(data.data).any():
             raise ValueError("Input X contains NaN; missing values need dense data")
         refuse_overflow(np.abs(data.data).max(initial=0.0), data.shape, data.dtype)
-        mean = np.asarray(data.mean(axis=0, dtype=float)).ravel()
+        mean = column_means(data)
+        # The mean of a constant column is its value, not that and some rounding.
+        low, high = (
+            extreme(axis=0).toarray().ravel() for extreme in (data.min, data.max)
+        )
+        size = np.maximum(np.abs(low), np.abs(high))
+        constant = high - low <= ROUNDING * size
+        mean[constant] = high[constant]
         return CentredSparse(data, mean), mean
     missing = np.isnan(data)
     for axis, kind in enumerate(["column", "row"]):
@@ -209,8 +219,7 @@ def centred(data):
     mean = np.nanmean(data, axis=0, dtype=float)
     Y = np.ascontiguousarray(data, dtype=float) - mean
     # A constant column is zero, not the rounding of its mean.
-    rounding = 4 * np.finfo(float).eps * size
-    constant = np.nanmax(np.abs(Y), axis=0) <= rounding
+    constant = np.nanmax(np.abs(Y), axis=0) <= ROUNDING * size
     Y[:, constant] *= 0.0
     mean[constant] = np.nanmax(data[:, constant], axis=0)  # so for the rows to come
     return Y, mean

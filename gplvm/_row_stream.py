@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from gplvm._centred import row_slices
+from gplvm._centred import ROUNDING, row_slices
 from gplvm._validation import refuse_overflow
-
-# Data that vary by less than this share of their size are constant.
-_ROUNDING = 4 * np.finfo(float).eps
 
 
 class RowStream:
@@ -93,7 +90,7 @@ def stream_rows(X, way_out):
         n += len(block)
     refuse_overflow(size.max(), X.shape, X.dtype)
     mean += origin
-    if (extent <= _ROUNDING * size).all():
+    if (extent <= ROUNDING * size).all():
         variance = 1.0
     else:
         variance = max(float(squares.mean() / n), np.finfo(float).tiny)

@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gplvm import GPLVM
+from gplvm._centred import centred, mean_variance
 from gplvm._likelihoods import DenseLikelihood
 from gplvm._starts import Dilation
 from gplvm.gradients import check_gradient
@@ -724,6 +725,17 @@ def test_sparse_data_reach_the_closed_form_without_being_dense(shape, init):
     assert_allclose(model.transform(new.toarray()), positions, atol=1e-9)
     assert_array_equal(model.transform(X), model.embedding_)
     assert_array_equal(model.transform(X.toarray()), model.embedding_)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e120])
+def test_constant_sparse_columns_are_zero_as_dense_ones_are(unit):
+    # The mean of seven times 0.1 is not 0.1.
+    X = unit * np.tile([0.1, 0.0, -0.7], (7, 1))
+    Y, mean = centred(csr_array(X))
+    assert_array_equal(mean, X[0])
+    assert_array_equal(Y.rows(np.arange(7)), 0.0)
+    assert_array_equal(Y.row_squares(), 0.0)
+    assert mean_variance(Y) == mean_variance(centred(X)[0]) == 1.0
 
 
 def test_large_sparse_data_fit_in_memory():
