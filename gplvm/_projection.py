@@ -59,7 +59,8 @@ def equal_rows(Y, neighbors, training_rows):
         Rows, NaN where they are missing.
 
     neighbors : ndarray of shape (n_rows, n_neighbors)
-        Numbers of training rows, the nearest first: of equal ones the first counts.
+        Numbers of training rows. Of equal ones the lowest counts: their order is that
+        of distances that rounding may tell apart, in another batch differently.
 
     training_rows : callable
         ``training_rows(numbers) -> (n_rows, n_features)``.
@@ -69,7 +70,7 @@ def equal_rows(Y, neighbors, training_rows):
     owner : ndarray of shape (n_rows,)
     """
     owner = np.full(len(Y), -1)
-    for candidates in neighbors.T[::-1]:
+    for candidates in np.sort(neighbors, axis=1).T[::-1]:
         nearest = training_rows(candidates)
         same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
         owner[same] = candidates[same]

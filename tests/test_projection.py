@@ -6,6 +6,7 @@ from scipy.optimize import minimize, rosen, rosen_der
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 from gplvm._projection import (
+    equal_rows,
     laplace_covariance,
     minimize_rows,
     nearest_rows,
@@ -132,3 +133,11 @@ def test_a_step_does_not_leap_onto_the_plateau():
         function, np.full((1, 1), 2.5), first_step=0.02, max_iter=300, tol=1e-9
     )
     assert_allclose(ends, 1.0, atol=1e-6)
+
+
+def test_of_equal_training_rows_the_first_counts_in_whatever_order():
+    training = np.array([[0.0, 1.0], [2.0, np.nan], [0.0, 1.0], [2.0, np.nan]])
+    Y = np.array([[0.0, 1.0], [2.0, np.nan], [0.0, np.nan]])
+    for neighbors in ([[0, 2, 1], [1, 3, 0], [0, 1, 2]], [[1, 2, 0], [0, 3, 1]] * 2):
+        owner = equal_rows(Y, np.array(neighbors[:3]), training.__getitem__)
+        assert_array_equal(owner, [0, 1, -1])
