@@ -1,102 +1,40 @@
 """Fitting the Bayesian GP-LVM to batches of rows: what its estimator does with them."""
 
-import warnings
-
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import kernels as sk
-from sklearn.utils import check_random_state
 
 from gplvm import kernels
 from gplvm._bayesian import BayesianPatternLikelihood
 from gplvm._centred import mean_variance
 from gplvm._compat import _fit_context
-from gplvm._latent import given_embedding
-from gplvm._optimize import FitMonitor
-from gplvm._row_bound import CHUNK_ROWS
+from gplvm._growing_fit import POSITIONS, GrowingFit, level_sizes
+from gplvm._placement import Anchors
 from gplvm._row_stream import stream_rows
 from gplvm._stochastic_bayesian import StochasticModel, StreamLikelihood
-from gplvm._stochastic_fit import (
-    N_PASSES,
-    Anchors,
-    Schedule,
-    Stream,
-    anchor_rows,
-    guess_the_rest,
-    level_sizes,
-    n_starts,
-    place,
-    run_passes,
-    settle_again,
-)
+from gplvm._stochastic_fit import N_PASSES, Schedule, Stream, run_passes
 from gplvm._validation import validated
-from gplvm._variational import ascend
 
 # Iterations of a climb at most.
 _ITERATIONS = 600
 
-# A climb from a good start gains slowly at first: its tolerance is this share of `tol`.
-# At `tol` itself 5000 x 50 rows stayed 2 of 23 nats a row below.
-_FINER = 0.25
-
-_POSITIONS = ("embedding", "embedding_std")
+# The rows that climb together have so many parameters at most, of which L-BFGS holds
+# some forty copies, and data of so many entries, but may be as many as the first.
+_JOINT_PARAMETERS = 1_000_000
+_JOINT_ENTRIES = 2**24
 
 
 class BatchFitting:
     """Mixin of `BayesianGPLVM`: `fit` with a `batch_size`, and `partial_fit`."""
 
-    def _fit_batches(self, data, X, y):
-        n_components = self._resolve_n_components(data)
-        n_inducing = self._resolve_n_inducing(data)
-        if isinstance(self.kernel, sk.Kernel):
-            kernels.check_expectations(self.kernel, n_components)
+    def _batch_fit(self, data, shape):
+        """A fit of `shape` dimensions and inducing points to come, and the mean."""
         rows, mean, variance = stream_rows(data, "BayesianGPLVM(batch_size=None)")
-        sizes = level_sizes(rows.shape, n_components, n_inducing)
-        if sizes[0] == len(rows):
+        if joint_sizes(rows.shape, *shape)[0] == len(rows):
             variance = _same_to_the_bit(variance, rows[:])
-        n_climbs = n_starts(sizes[0], len(rows)) * self.n_restarts + len(sizes) - 1
-        monitor = FitMonitor(
-            self, X, y, max_iter=n_climbs * min(self.max_iter, _ITERATIONS) + N_PASSES
-        )
-
-        def report(likelihood, make_blocks, loss, anchors=None):
-            return monitor.iteration(
-                loss,
-                lambda: self._fitted_attributes(
-                    likelihood, mean, data.dtype, make_blocks(), anchors=anchors
-                ),
-            )
-
-        fit = _BatchFit(self, rows, variance, (n_components, n_inducing), report)
-        interrupted = False
-        try:
-            fit.run(sizes)
-        except KeyboardInterrupt:
-            if not fit.losses:  # there is nothing to keep
-                raise
-            interrupted = True
-        likelihood, blocks, anchors = fit.end()
-        self._set(
-            self._fitted_attributes(
-                likelihood, mean, data.dtype, blocks, anchors=anchors
-            )
-        )
-        self.elbo_ = float(self.elbo())
-        self.loss_curve_ = fit.losses
-        self.n_iter_ = len(self.loss_curve_)
-        self._converged = fit.converged and not interrupted
-        if not self._converged:
-            reason = "Ctrl-C" if interrupted else "max_iter reached"
-            warnings.warn(
-                f"{type(self).__name__} stopped after {self.n_iter_} iterations "
-                f"without converging: {reason}.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        self._stream = None
-        monitor.close()
-        return self
+        kernel = self._make_kernel(shape[0], variance)
+        likelihood = StreamLikelihood(kernel, rows, self._n_threads())
+        return _BatchFit(self, likelihood, variance, shape), mean
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
@@ -149,24 +87,15 @@ class BatchFitting:
         )
         rows, mean, variance = stream_rows(data, "fit with batch_size=None")
         if first:
-            n_components = self._resolve_n_components(data)
-            n_inducing = self._resolve_n_inducing(data)
+            shape = self._resolve_n_components(data), self._resolve_n_inducing(data)
             if isinstance(self.kernel, sk.Kernel):
-                kernels.check_expectations(self.kernel, n_components)
-            known = self._make_likelihood(rows[:], n_components, variance)
-            blocks, minimum = self._climb(
-                known,
-                variance,
-                n_components,
-                n_inducing,
-                init=self.init,
-                random_state=check_random_state(self.random_state),
-                max_iter=min(self.max_iter, _ITERATIONS),
-                warn=False,
-            )
-            self._set(self._fitted_attributes(known, mean, data.dtype, blocks))
-            self._converged = minimum.converged or self.max_iter >= _ITERATIONS
-            self.loss_curve_ = [minimum.fun]
+                kernels.check_expectations(self.kernel, shape[0])
+            known = self._make_likelihood(rows[:], shape[0], variance)
+            fit = GrowingFit(self, known, variance, shape)
+            fit.run()
+            self._set(self._fitted_attributes(*fit.end(), mean=mean, dtype=data.dtype))
+            self._converged = not fit.problem
+            self.loss_curve_ = fit.losses[-1:]
         else:
             self._next_batch(data)
         self.elbo_ = float(self.elbo())
@@ -190,7 +119,8 @@ class BatchFitting:
         self._refuse_far(Y)
         positions, loss = stream.learn(Y)
         likelihood = StreamLikelihood(self._likelihood.kernel, Y, self._n_threads())
-        blocks = _blocks(stream.model, positions)
+        positions = dict(zip(POSITIONS, positions, strict=True))
+        blocks = {**positions, **_shared(stream.model)}
         self._set(
             self._attributes(
                 likelihood,
@@ -223,216 +153,55 @@ class BatchFitting:
         return None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
 
 
-class _BatchFit:
-    """A fit in batches on its way.
+class _BatchFit(GrowingFit):
+    """A fit in batches on its way: rows that do not all climb are met in passes."""
 
-    Parameters
-    ----------
-    estimator : BayesianGPLVM
-        What is fitted.
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.most_iterations += N_PASSES
 
-    rows : RowStream of shape (n_samples, n_features)
-        The rows.
+    def _levels(self):
+        return joint_sizes(self._rows.shape, *self._shape)
 
-    variance : float
-        Their mean variance.
-
-    shape : tuple of int
-        Numbers of latent dimensions and of inducing points.
-
-    report : callable
-        ``report(likelihood, make_blocks, loss, anchors=None) -> stop`` after each
-        iteration of a climb, and after each pass; the likelihood is that of the rows
-        that are taking part.
-    """
-
-    def __init__(self, estimator, rows, variance, shape, report):
-        self._estimator, self._rows, self._variance = estimator, rows, variance
-        self._shape, self._report = shape, report
-        self._rng = check_random_state(estimator.random_state)
-        self._mean, self._std = np.empty((2, len(rows), shape[0]))
-        self._placed = np.zeros(len(rows), dtype=bool)
-        self._init = estimator.init
-        if not isinstance(self._init, str):
-            self._init = given_embedding(self._init, self._mean.shape)
-        self._stopped = False
-        self.converged, self.losses = True, []
-
-    def run(self, sizes):
-        """Climbs of so many rows each, and passes over all of them if these are more.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If Ctrl-C was pressed; `end` has what was reached.
-        """
-        estimator, everything = self._estimator, self._likelihood(self._rows)
-        warm = estimator._warm_blocks(everything, *self._shape)
-        if warm is None:
-            self._begin(sizes[0])
-        else:
-            self._mean[:], self._std[:] = (warm[name] for name in _POSITIONS)
-            self._placed[:] = True
-            self._climb(self._some(self._placed, sizes[-1]), warm)
-        for size in sizes[1:] if warm is None else ():
-            if self._stopped:
-                return
-            self._grow(size)
-        settled = warm is None and sizes[0] == len(self._rows)
-        if settled or self._stopped:
-            return
-        model = self._model()
-        if sizes[-1] < len(self._rows):
-            self._walk(model, everything, sizes[-1])
-        if not self._stopped:
-            # Rows may be lost in another fold since they were placed.
-            settle_again(
-                model,
-                self._rows,
-                self._anchors()[0],
-                self._mean,
-                self._std,
-                self._block_size(),
-            )
-
-    def end(self):
-        """The bound of all rows, their blocks, and which rows new ones start from.
-
-        Where the fit was stopped, rows that it has not met are where their neighbours
-        are.
-        """
-        anchors, of_rows = self._anchors()
-        guess_the_rest(self._rows, anchors, self._mean, self._std, self._placed)
-        likelihood = self._likelihood(self._rows)
-        return likelihood, self._blocks(slice(None)), of_rows
-
-    def _likelihood(self, rows):
-        kernel = self._estimator._make_kernel(self._shape[0], self._variance)
-        return StreamLikelihood(kernel, rows, self._estimator._n_threads())
-
-    def _blocks(self, chosen):
-        positions = self._mean[chosen], self._std[chosen]
-        return {**self._shared, **dict(zip(_POSITIONS, positions, strict=True))}
+    def _most_of_a_climb(self):
+        return min(self._estimator.max_iter, _ITERATIONS)
 
     def _block_size(self):
-        """Rows that find their positions at a time, which they do by themselves."""
-        return max(self._estimator.batch_size, CHUNK_ROWS)
+        return max(self._estimator.batch_size, super()._block_size())
 
-    def _some(self, mask, size):
-        """Indices of so many rows of those in the mask, in ascending order."""
-        rows = np.flatnonzero(mask)
-        if size < len(rows):
-            rows = np.sort(self._rng.choice(rows, size, replace=False))
-        return rows
+    def _so_far(self, known, chosen, make_blocks):
+        return known, make_blocks
 
-    def _begin(self, size):
-        """The best of some fits of rows that are chosen at random."""
-        estimator, lowest = self._estimator, np.inf
-        for _ in range(n_starts(size, len(self._rows))):
-            chosen = self._some(np.ones_like(self._placed), size)
-            init = self._init if isinstance(self._init, str) else self._init[chosen]
-            known = estimator._make_likelihood(
-                self._rows[chosen], self._shape[0], self._variance
-            )
-            blocks, minimum = estimator._climb(
-                known,
-                self._variance,
-                *self._shape,
-                init=init,
-                random_state=self._rng,
-                max_iter=min(estimator.max_iter, _ITERATIONS),
-                report=self._reporter(known),
-                warn=False,
-            )
-            if minimum.fun < lowest:
-                lowest, self.losses, self._placed[:] = minimum.fun, [], False
-                self.converged = True
-                self._take(minimum, known, chosen, blocks)
-            if minimum.interrupted:
-                raise KeyboardInterrupt
-            if self._stopped:
-                break
+    def end(self):
+        """The bound of all rows, their blocks, and which rows new ones start from."""
+        likelihood, blocks = super().end()
+        return likelihood, blocks, self._anchors()[1]
 
-    def _grow(self, size):
-        """Let more rows take part."""
-        new = self._some(~self._placed, size - np.count_nonzero(self._placed))
-        place(
-            self._model(),
-            self._rows,
-            self._anchors()[0],
-            new,
-            self._mean,
-            self._std,
-            self._block_size(),
-        )
-        self._placed[new] = True
-        chosen = np.flatnonzero(self._placed)
-        self._climb(chosen, self._blocks(chosen))
+    def _arrive(self):
+        if self._stopped:
+            return
+        model = self._model()
+        if self._sizes[-1] < len(self._rows):
+            self._walk(model)
+        if not self._stopped:
+            self._settle_again(model)
 
-    def _climb(self, chosen, start):
-        """Climb from `start`, whose positions are those of all rows or of these."""
-        estimator = self._estimator
-        known = estimator._make_likelihood(
-            self._rows[chosen], self._shape[0], self._variance
-        )
-        self._shared = {name: start[name] for name in start if name not in _POSITIONS}
-        blocks, minimum = ascend(
-            self._blocks(chosen),
-            likelihood=known,
-            theta_bounds=estimator._theta_bounds(known, self._variance),
-            max_iter=min(estimator.max_iter, _ITERATIONS),
-            tol=_FINER * estimator.tol,
-            name=type(estimator).__name__,
-            max_renewals=1,
-            report=self._reporter(known),
-            warn=False,
-        )
-        self._take(minimum, known, chosen, blocks)
-        if minimum.interrupted:
-            raise KeyboardInterrupt
-
-    def _reporter(self, known):
-        def report(make_blocks, loss):
-            self._stopped = bool(self._report(known, make_blocks, loss))
-            return self._stopped
-
-        return report
-
-    def _take(self, minimum, known, chosen, blocks):
-        """Keep the end of a climb of the rows `chosen`."""
-        blocks = dict(blocks)
-        self._known, self._last = known, blocks.copy()
-        self._mean[chosen], self._std[chosen] = (blocks.pop(p) for p in _POSITIONS)
-        self._placed[chosen] = True
-        self._shared = blocks
-        self.losses += minimum.loss_curve or [minimum.fun]
-        # The limit of the schedule's own is no failure.
-        short = self._estimator.max_iter < _ITERATIONS
-        self.converged &= minimum.converged or not short
-
-    def _model(self):
-        return self._estimator._make_model(self._known, self._last, self._variance)
-
-    def _anchors(self):
-        """Some rows as `Anchors`, and which these are."""
-        some = anchor_rows(np.flatnonzero(self._placed), self._rng)
-        return Anchors(self._rows[some], self._mean[some], self._std[some]), some
-
-    def _walk(self, model, everything, n_known):
-        """Passes over all rows; `n_known` of them the functions know already."""
+    def _walk(self, model):
+        """Passes over all rows."""
         anchors, of_rows = self._anchors()
         passes = min(N_PASSES, self._estimator.max_iter)
-        self.converged &= passes == N_PASSES
+        if passes < N_PASSES:
+            self.problem = self.problem or (
+                f"{type(self._estimator).__name__} stopped after {passes} passes over "
+                "the rows: max_iter reached."
+            )
 
         def report(loss):
-            self._share(model)
+            self._shared = _shared(model)
             self.losses.append(loss)
             self._stopped = bool(
                 self._report(
-                    everything,
-                    lambda: self._blocks(slice(None)),
-                    loss,
-                    of_rows,
+                    loss, self._likelihood, lambda: self._blocks(slice(None)), of_rows
                 )
             )
             return self._stopped
@@ -446,24 +215,25 @@ class _BatchFit:
                 self._std,
                 self._placed,
                 anchors,
-                Schedule(len(self._rows), size, n_known, passes),
+                Schedule(len(self._rows), size, self._sizes[-1], passes),
                 random_state=self._rng,
                 report=report,
             )
         finally:
-            self._share(model)
-
-    def _share(self, model):
-        self._shared = {
-            "inducing_points": model.inducing_points.copy(),
-            "theta": model.theta.copy(),
-        }
+            self._shared = _shared(model)
 
 
-def _blocks(model, positions):
-    """The parameters of a model and of rows, as the collapsed bound takes them."""
+def joint_sizes(shape, n_components, n_inducing):
+    """Numbers of rows that climb together, as `level_sizes`, for data of this shape."""
+    n_samples, n_features = shape
+    parameters = _JOINT_PARAMETERS // (2 * n_components)
+    most = min(parameters, _JOINT_ENTRIES // n_features)
+    return level_sizes(n_samples, n_inducing, most)
+
+
+def _shared(model):
+    """What all rows share, as the collapsed bound takes it."""
     return {
-        **dict(zip(_POSITIONS, positions, strict=True)),
         "inducing_points": model.inducing_points.copy(),
         "theta": model.theta.copy(),
     }

@@ -6,22 +6,17 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import kernels as sk
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from gplvm import _diagnostics, _latent, kernels
 from gplvm._batch_fitting import BatchFitting
 from gplvm._bayesian import BayesianLikelihood, BayesianPatternLikelihood
-from gplvm._bayesian_starts import (
-    default_kernel,
-    first_start,
-    shaken,
-    with_inducing_points,
-)
+from gplvm._bayesian_starts import default_kernel
 from gplvm._centred import centred, check_unit, has_nan, mean_variance
 from gplvm._compat import Interval, StrOptions, _fit_context
+from gplvm._growing_fit import GrowingFit
 from gplvm._latent_model import LatentModel
-from gplvm._optimize import FitMonitor, walks_from
+from gplvm._optimize import FitMonitor
 from gplvm._validation import (
     FAR_ARGUMENTS,
     FAR_POSITIONS,
@@ -31,7 +26,7 @@ from gplvm._validation import (
     keeps_last_fit,
     validated,
 )
-from gplvm._variational import ascend, infer_new_rows, settle
+from gplvm._variational import infer_new_rows
 from gplvm.gradients.prediction import standard_normal
 
 # Bounds of the noise variance relative to the data's: below, the products of
@@ -85,10 +80,9 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         time. None: 50, or as many as there are rows.
 
     batch_size : int, default=None
-        Rows of a batch. None: every iteration is over all rows, from the first. A
-        number, for two thousand rows and more: the fit begins with a thousand of them
-        and grows, and where they are too many to climb together the others are met in
-        batches, by stochastic variational inference [3]_. Rows are read as they are
+        Rows of a batch. None: the data are in memory, and all rows climb together in
+        the end. A number, for rows that are too many for that: most of them are met in
+        batches, by stochastic variational inference [3]_. They are read as they are
         needed, from a memory-mapped array if they are in one, and have to be complete.
 
     n_restarts : int, default=1
@@ -96,14 +90,14 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         the first are shaken copies of it with other inducing points.
 
     max_iter : int, default=1000
-        Iterations of L-BFGS at most; with `batch_size`, of each climb, of which none
-        takes more than 600, and passes over the rows at most, of which there are 3.
+        Iterations of L-BFGS at most, of each climb if the fit grows (see the notes).
+        With `batch_size` no climb takes more than 600, and it is the number of passes
+        over the rows at most, too, of which there are 3.
 
     tol : float, default=2e-3
         The fit has converged when an iteration raises the bound by less than this many
-        nats per row, averaged over 15 iterations. With `batch_size`, that is each of
-        the first fits, and a quarter of it each climb of more rows; the number of
-        passes does not depend on it.
+        nats per row, averaged over 15 iterations; of a fit that grows, a quarter of it
+        once more rows take part. The number of passes does not depend on it.
 
     warm_start : bool, default=False
         Whether `fit` starts from the end of the last fit, if the shapes agree.
@@ -153,11 +147,11 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         The bound F on log p(Y) at the fit, in nats, for all the data.
 
     loss_curve_ : list of float
-        Minus the bound per row after each iteration, in nats. With `batch_size`, of the
-        rows that take part by then; of a pass it is an estimate.
+        Minus the bound per row after each iteration, in nats: of the last climb if the
+        fit grew, and of the passes if there were any, for which it is an estimate.
 
     n_iter_ : int
-        Number of iterations, passes included.
+        Number of these iterations.
 
     n_components_ : int
         Number of latent dimensions.
@@ -180,6 +174,12 @@ class BayesianGPLVM(BatchFitting, LatentModel):
     -----
     An iteration costs O(N M^2 q) time, and memory that beyond data and parameters does
     not grow with N. The D features cost no more than N of them.
+
+    From two thousand complete rows on (or forty for each inducing point) a fit grows,
+    unless `init` is an array: three fits of a thousand random rows each come first, the
+    best of them goes on, and four times as many rows at a time are placed beside those
+    that have positions, and climb with them. It ends higher than from all rows at once,
+    and mostly sooner.
 
     Data are centred and not scaled: features in different units belong into a
     `StandardScaler` first.
@@ -297,111 +297,37 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             ensure_min_samples=2,
             ensure_all_finite="allow-nan",
         )
-        if self.batch_size is not None:
-            return self._fit_batches(data, X, y)
-        n_components = self._resolve_n_components(data)
-        n_inducing = self._resolve_n_inducing(data)
+        shape = self._resolve_n_components(data), self._resolve_n_inducing(data)
         if isinstance(self.kernel, sk.Kernel):
-            kernels.check_expectations(self.kernel, n_components)
-        Y, mean = centred(data)
-        variance = mean_variance(Y)
-        likelihood = self._make_likelihood(Y, n_components, variance)
-        rng = check_random_state(self.random_state)
-        monitor = FitMonitor(self, X, y, max_iter=self.max_iter * self.n_restarts)
+            kernels.check_expectations(self.kernel, shape[0])
+        if self.batch_size is None:
+            Y, mean = centred(data)
+            variance = mean_variance(Y)
+            known = self._make_likelihood(Y, shape[0], variance)
+            fit = GrowingFit(self, known, variance, shape)
+        else:
+            fit, mean = self._batch_fit(data, shape)
+        monitor = FitMonitor(self, X, y, max_iter=fit.most_iterations)
 
-        def attributes(blocks):
-            return self._fitted_attributes(likelihood, mean, data.dtype, blocks)
+        def attributes(*state):
+            return self._fitted_attributes(*state, mean=mean, dtype=data.dtype)
 
-        def report(make_blocks, loss):
-            return monitor.iteration(loss, lambda: attributes(make_blocks()))
+        def report(loss, likelihood, make_blocks, *anchors):
+            return monitor.iteration(
+                loss, lambda: attributes(likelihood, make_blocks(), *anchors)
+            )
 
-        blocks, minimum = self._climb(
-            likelihood,
-            variance,
-            n_components,
-            n_inducing,
-            init=self.init,
-            random_state=rng,
-            max_iter=self.max_iter,
-            first=self._warm_blocks(likelihood, n_components, n_inducing),
-            report=report,
-        )
-        for name, value in attributes(blocks).items():
-            setattr(self, name, value)
+        fit.run(report)
+        self._set(attributes(*fit.end()))
         self.elbo_ = float(self.elbo())
-        self.loss_curve_ = minimum.loss_curve
+        self.loss_curve_ = fit.losses
         self.n_iter_ = len(self.loss_curve_)
-        self._converged = minimum.converged
+        self._converged = not fit.problem
+        self._stream = None
+        if fit.problem:
+            warnings.warn(fit.problem, ConvergenceWarning, stacklevel=4)
         monitor.close()
         return self
-
-    def _climb(
-        self,
-        likelihood,
-        variance,
-        n_components,
-        n_inducing,
-        *,
-        init,
-        random_state,
-        max_iter,
-        first=None,
-        report=None,
-        warn=True,
-    ):
-        """The settled end of the best of `n_restarts` walks, and how that walk went."""
-        if first is None:
-            first = first_start(
-                likelihood.Y,
-                likelihood.kernel,
-                variance,
-                shape=self._kernel_shape(),
-                n_components=n_components,
-                init=init,
-                noise_variance=self.noise_variance,
-                random_state=random_state,
-            )
-            first = with_inducing_points(first, n_inducing, random_state)
-
-        def starts():
-            yield first
-            for _ in range(self.n_restarts - 1):
-                yield with_inducing_points(
-                    shaken(first, random_state), n_inducing, random_state
-                )
-
-        def walk(start):
-            return ascend(
-                start,
-                likelihood=likelihood,
-                theta_bounds=self._theta_bounds(likelihood, variance),
-                max_iter=max_iter,
-                tol=self.tol,
-                name=type(self).__name__,
-                report=report,
-                warn=warn,
-            )
-
-        walks = walks_from(starts(), walk)
-        blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
-        minimum.interrupted = walks[-1][1].interrupted  # Ctrl-C is meant for all
-        # A start at the optimum is one iteration that found nothing to do.
-        minimum.loss_curve = minimum.loss_curve or [minimum.fun]
-        if not minimum.interrupted:
-            try:
-                blocks, bound = settle(blocks, likelihood)
-            except KeyboardInterrupt:
-                minimum.interrupted = True
-                if warn:
-                    warnings.warn(
-                        f"{type(self).__name__} was interrupted after its last "
-                        "iteration, before the rows had settled.",
-                        ConvergenceWarning,
-                        stacklevel=3,
-                    )
-            else:
-                minimum.loss_curve[-1] = minimum.fun = -bound / len(likelihood.Y)
-        return blocks, minimum
 
     def fit_transform(self, X, y=None):
         """Fit, and return the means of the training rows' positions.
@@ -483,7 +409,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             blocks["theta"][-1] = np.log(self.noise_variance)
         return blocks
 
-    def _fitted_attributes(self, likelihood, mean, dtype, blocks, anchors=None):
+    def _fitted_attributes(self, likelihood, blocks, anchors=None, *, mean, dtype):
         """Everything that transform and its kin need, from one state of the fit.
 
         `anchors` are the indices of the rows from which new ones start; None: all.

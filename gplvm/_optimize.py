@@ -67,6 +67,7 @@ class Minimum:
     converged: bool = False
     interrupted: bool = False
     message: str = ""
+    problem: str = ""  # what keeps the walk from having converged, for a warning
 
 
 class FitMonitor:
@@ -291,13 +292,12 @@ def minimize_lbfgs(
         best.message = "interrupted"
         if not np.isfinite(best.fun):  # in the very first evaluation
             best.fun = float(objective(best.x)[0])
+        best.problem = (
+            f"{name} was interrupted after {best.n_iter} iterations; the best "
+            "parameters so far are kept."
+        )
         if warn:
-            warnings.warn(
-                f"{name} was interrupted after {best.n_iter} iterations; the best "
-                "parameters so far are kept.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+            warnings.warn(best.problem, ConvergenceWarning, stacklevel=4)
         return best
 
     best.message = str(result.message).rstrip(" .:")
@@ -310,19 +310,19 @@ def minimize_lbfgs(
     flat = walk.flat(_FRESH_FLAT if fresh_and_stuck else _FLAT)
     exhausted = ended_early and (walk.slow(1e3 * tol) or flat)
     best.converged = walk.stopped or exhausted
-    if warn and not best.converged:
+    if not best.converged:
         reached = best.n_iter >= max_iter
-        warnings.warn(
+        best.problem = (
             f"{name} (L-BFGS) stopped after {best.n_iter} iterations without "
             f"converging: {'max_iter reached' if reached else best.message}. "
             + (
                 "Raise max_iter or tol."
                 if reached
                 else "Scale the data to unit variance, or raise tol."
-            ),
-            ConvergenceWarning,
-            stacklevel=4,
+            )
         )
+        if warn:
+            warnings.warn(best.problem, ConvergenceWarning, stacklevel=4)
     return best
 
 

@@ -61,7 +61,6 @@ def ascend(
     name,
     max_renewals=_RENEWALS,
     report=None,
-    warn=True,
 ):
     """Maximise the Bayesian model's bound from one start, by L-BFGS.
 
@@ -79,7 +78,7 @@ def ascend(
     theta_bounds : ndarray of shape (n_hyperparameters + 1, 2)
         Bounds of theta.
 
-    max_iter, tol, name, warn
+    max_iter, tol, name
         As in `minimize_lbfgs`; `tol` in nats per row.
 
     max_renewals : int, default=5
@@ -97,7 +96,8 @@ def ascend(
         The end of the walk, keyed as `start`.
 
     minimum : Minimum
-        How the walk went; values are minus the bound per row.
+        How the walk went; values are minus the bound per row. Its `problem`, if there
+        is one, is for the caller to tell.
     """
     n_samples = len(start["embedding"])
     packing = Packing(
@@ -143,7 +143,7 @@ def ascend(
         max_renewals=max_renewals,
         on_iteration=report and (lambda x, loss: report(lambda: unpack(x), loss)),
         name=name,
-        warn=warn,
+        warn=False,
     )
     return unpack(minimum.x), minimum
 

@@ -15,8 +15,8 @@ from gplvm import (
     BayesianGPLVM,
     LinearAutoencoder,
     SwishMLPClassifier,
-    _bayesian_gplvm,
     _gplvm,
+    _growing_fit,
 )
 from gplvm._optimize import BadStartError
 from gplvm.kernels import Linear
@@ -368,7 +368,7 @@ def test_a_failed_restart_does_not_fail_the_fit(monkeypatch, n_jobs):
         return walk_or_fail
 
     monkeypatch.setattr(_gplvm, "maximize", half(_gplvm.maximize))
-    monkeypatch.setattr(_bayesian_gplvm, "ascend", half(_bayesian_gplvm.ascend))
+    monkeypatch.setattr(_growing_fit, "ascend", half(_growing_fit.ascend))
     with parallel_config("threading"):
         for name in ("exact", "bayesian"):
             model = clone(GP_MODELS[name]).set_params(n_restarts=3, n_jobs=n_jobs)
@@ -381,7 +381,7 @@ def test_a_fit_without_any_way_says_so(monkeypatch):
         raise BadStartError("The objective is not finite at the start.")
 
     monkeypatch.setattr(_gplvm, "maximize", fail)
-    monkeypatch.setattr(_bayesian_gplvm, "ascend", fail)
+    monkeypatch.setattr(_growing_fit, "ascend", fail)
     for name in ("exact", "bayesian"):
         with pytest.raises(ValueError, match="not finite at the start"):
             clone(GP_MODELS[name]).set_params(n_restarts=2).fit(_curve())

@@ -10,9 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import kernels as sk
 
 import gplvm
-from gplvm import _batch_fitting, _stochastic_fit
+from gplvm import _batch_fitting, _growing_fit
 from gplvm._bayesian import BayesianLikelihood
 from gplvm._bayesian_gplvm import BayesianGPLVM
+from gplvm._optimize import BadStartError
+from gplvm._placement import Anchors
 from gplvm._projection import nearest_rows
 from gplvm._row_stream import RowStream, stream_rows
 from gplvm._stochastic_bayesian import (
@@ -21,7 +23,6 @@ from gplvm._stochastic_bayesian import (
     StreamLikelihood,
     _scales,
 )
-from gplvm._stochastic_fit import Anchors
 from gplvm.gradients import check_gradient
 from gplvm.kernels import Linear
 
@@ -189,9 +190,9 @@ def test_what_multiplies_the_kernel(kernel, expected):
 @pytest.fixture
 def few_rows(monkeypatch):
     """For hundreds of rows: 60 begin, 120 join, and the rest is met in passes."""
-    monkeypatch.setattr(_stochastic_fit, "_FIRST_ROWS", 60)
-    monkeypatch.setattr(_stochastic_fit, "_ROWS_PER_POINT", 5)
-    monkeypatch.setattr(_stochastic_fit, "_JOINT_PARAMETERS", 480)
+    monkeypatch.setattr(_growing_fit, "_FIRST_ROWS", 60)
+    monkeypatch.setattr(_growing_fit, "_ROWS_PER_POINT", 5)
+    monkeypatch.setattr(_batch_fitting, "_JOINT_PARAMETERS", 480)
 
 
 def _data(n=300, seed=0, dtype=float):
@@ -206,11 +207,10 @@ def _estimator(**parameters):
     return BayesianGPLVM(**defaults | parameters)
 
 
-@pytest.mark.parametrize("all_join", [True, False])
-def test_comes_near_the_collapsed_fit(few_rows, monkeypatch, all_join):
-    if all_join:
-        monkeypatch.setattr(_stochastic_fit, "_JOINT_PARAMETERS", 4 * 300)
-    X = _data()
+@pytest.mark.parametrize("n_joint", [480, 1200])
+def test_comes_near_the_collapsed_fit(few_rows, monkeypatch, n_joint):
+    monkeypatch.setattr(_batch_fitting, "_JOINT_PARAMETERS", 4 * n_joint)
+    X = _data(1200)
     collapsed = _estimator().fit(X)
     stochastic = _estimator(batch_size=50).fit(X)
     # The judge is the same function of the fitted parameters.
@@ -219,6 +219,13 @@ def test_comes_near_the_collapsed_fit(few_rows, monkeypatch, all_join):
     assert_allclose(likelihood.elbo(**stochastic._blocks), stochastic.elbo_, rtol=1e-6)
     assert stochastic.elbo_ > collapsed.elbo_ - 0.02 * abs(collapsed.elbo_)
     assert stochastic.relevance_[0] > 10 * stochastic.relevance_[1]
+
+
+def test_a_fit_that_grows_ends_higher(few_rows, monkeypatch):
+    X = _data()
+    grown = _estimator().fit(X)
+    monkeypatch.setattr(_growing_fit, "_FIRST_ROWS", 300)
+    assert grown.elbo_ > _estimator().fit(X).elbo_ + 100
 
 
 def test_attributes_and_new_rows(few_rows):
@@ -262,45 +269,81 @@ def test_missing_values_are_refused_with_a_way_out():
 
 
 def test_fits_that_are_cut_short_are_told(few_rows):
-    with pytest.warns(ConvergenceWarning, match="after 3 iterations .* max_iter"):
+    with pytest.warns(ConvergenceWarning, match="max_iter reached"):
         model = _estimator(batch_size=60, max_iter=1).fit(_data())
-    assert model.n_iter_ == 3  # one in each of two climbs, and a pass
+    assert model.n_iter_ == 2  # one of the last climb, and a pass
+    with pytest.warns(ConvergenceWarning, match="after 1 iterations .* max_iter"):
+        model = _estimator(max_iter=1).fit(_data())
+    assert model.n_iter_ == 1
 
 
-def test_best_of_the_first_fits_goes_on(few_rows):
-    model, ends = _estimator(batch_size=60), []
-    climb = model._climb
+@pytest.fixture
+def first_fits(monkeypatch):
+    """What each of the first fits gives; `change` may change how it went."""
 
-    def seen(likelihood, *args, **kwargs):
-        blocks, minimum = climb(likelihood, *args, **kwargs)
-        minimum.fun = [2.0, 1.0, 3.0][len(ends)]
-        ends.append((likelihood.Y, minimum.loss_curve))
+    class Fits(list):
+        def change(self, minimum):
+            pass
+
+    fits, climb = Fits(), _growing_fit.climb
+
+    def seen(estimator, likelihood, *args, **kwargs):
+        blocks, minimum = climb(estimator, likelihood, *args, **kwargs)
+        fits.append((likelihood.Y, blocks, minimum))
+        fits.change(minimum)
         return blocks, minimum
 
-    model._climb = seen
-    model.fit(_data())
-    assert not np.array_equal(ends[0][0], ends[1][0])
-    best = ends[1][1]
-    assert model.loss_curve_[: len(best)] == best
+    monkeypatch.setattr(_growing_fit, "climb", seen)
+    return fits
 
 
-def test_interrupted_first_fits_end_the_fit(few_rows):
-    model, ends = _estimator(batch_size=60), []
-    climb = model._climb
+@pytest.mark.parametrize("batch_size", [None, 60])
+def test_best_of_the_first_fits_goes_on(few_rows, first_fits, monkeypatch, batch_size):
+    starts, ascend = [], _growing_fit.ascend
 
-    def second_is_interrupted(*args, **kwargs):
-        blocks, minimum = climb(*args, **kwargs)
-        ends.append(minimum)
-        minimum.interrupted = len(ends) == 2
-        minimum.fun = float(len(ends))  # the first is the better one
-        return blocks, minimum
+    def change(minimum):
+        minimum.fun = [2.0, 1.0, 3.0][len(first_fits) - 1]
 
-    model._climb = second_is_interrupted
-    with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
-        model.fit(_data())
-    assert len(ends) == 2
-    assert model.loss_curve_ == ends[0].loss_curve
+    def seen(start, **kwargs):
+        starts.append(start)
+        return ascend(start, **kwargs)
+
+    first_fits.change = change
+    monkeypatch.setattr(_growing_fit, "ascend", seen)
+    _estimator(batch_size=batch_size).fit(_data())
+    assert not np.array_equal(first_fits[0][0], first_fits[1][0])
+    # The three first fits climb too.
+    assert_array_equal(starts[3]["theta"], first_fits[1][1]["theta"])
+
+
+@pytest.mark.parametrize("batch_size", [None, 60])
+def test_interrupted_first_fits_end_the_fit(few_rows, first_fits, batch_size):
+    def second_is_interrupted(minimum):
+        minimum.interrupted = len(first_fits) == 2
+        minimum.fun = float(len(first_fits))  # the first is the better one
+
+    first_fits.change = second_is_interrupted
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model = _estimator(batch_size=batch_size).fit(_data())
+    assert len(first_fits) == 2
+    assert model.loss_curve_ == first_fits[0][2].loss_curve
     assert model.embedding_.shape == (300, 2)
+    assert_allclose(model.elbo(), model.elbo_)
+
+
+def test_a_first_fit_without_a_way_is_passed_over(few_rows, monkeypatch):
+    climb, calls = _growing_fit.climb, []
+
+    def first_fails(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 1:
+            raise BadStartError("not finite")
+        return climb(*args, **kwargs)
+
+    monkeypatch.setattr(_growing_fit, "climb", first_fails)
+    model = _estimator().fit(_data())
+    assert len(calls) == 3
+    assert np.isfinite(model.elbo_)
 
 
 class Patience:
@@ -323,6 +366,17 @@ class Patience:
         return self.calls == self.n_calls
 
 
+class Shapes(Patience):
+    """A callback that looks at the embedding as it is."""
+
+    seen = ()
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        if context.task_name == "iteration":
+            self.seen = {*self.seen, fitted_estimator.embedding_.shape}
+        return super().on_fit_task_end(estimator, context)
+
+
 def test_callbacks_see_every_stage_and_may_stop_it(few_rows):
     X, endless = _data(), Patience(np.inf)
     monitor = ScoringMonitor(scoring=lambda fitted, X, y: fitted.score(X[:10]))
@@ -334,6 +388,46 @@ def test_callbacks_see_every_stage_and_may_stop_it(few_rows):
     passing = _estimator(batch_size=60).set_callbacks(Patience(endless.calls - 3))
     assert passing.fit(X).n_iter_ == whole.n_iter_ - 2
     assert_array_equal(passing.loss_curve_, whole.loss_curve_[:-2])
+
+
+def test_callbacks_of_a_growing_fit_see_all_rows(few_rows):
+    X, shapes = _data(), Shapes(np.inf)
+    whole = _estimator().set_callbacks(shapes).fit(X)
+    assert shapes.seen == {(300, 2)}
+    # Whether somebody looks makes no difference.
+    assert_array_equal(whole.embedding_, _estimator().fit(X).embedding_)
+    early = _estimator().set_callbacks(Patience(5)).fit(X)
+    # Rows that had no part by then have found their places.
+    restored = early.inverse_transform(early.embedding_)
+    assert np.mean((restored - X) ** 2) < 0.1
+    assert_allclose(early.loss_curve_, [-early.elbo_ / 300])
+
+
+def test_the_last_climb_of_a_growing_fit_is_monotone(few_rows):
+    model = _estimator().fit(_data())
+    assert model.n_iter_ == len(model.loss_curve_)
+    assert (np.diff(model.loss_curve_) <= 1e-9).all()
+    assert_allclose(model.loss_curve_[-1], -model.elbo_ / 300)
+
+
+def test_growing_fits_have_their_rows_at_the_optima_of_their_bounds(few_rows):
+    X = _data()
+    model = _estimator().fit(X)
+    mean, std = model.transform(X + 1e-9, return_std=True)
+    assert np.median(np.abs(mean - model.embedding_) / std) < 0.02
+
+
+def test_fits_with_holes_or_a_start_for_all_rows_do_not_grow(few_rows, first_fits):
+    X = _data()
+    model = _estimator(init=model_start(X), max_iter=30, tol=1.0).fit(X)
+    X[3, 1] = np.nan
+    model = _estimator(max_iter=30, tol=1.0).fit(X)
+    assert [len(fit[0]) for fit in first_fits] == [300, 300]
+    assert model.embedding_.shape == (300, 2)
+
+
+def model_start(X):
+    return (X - X.mean(axis=0))[:, :2]
 
 
 def test_first_batch_of_a_stream_takes_so_many_iterations():
@@ -357,16 +451,20 @@ def test_start_has_to_be_of_all_rows(few_rows, init):
 
 
 def test_how_many_rows_climb_together():
-    sizes = _stochastic_fit.level_sizes((1_000_000, 50), 5, 50)
+    sizes = _batch_fitting.joint_sizes((1_000_000, 50), 5, 50)
     assert sizes[0] == 1000
     assert sizes[-1] == 100_000
     assert max(np.divide(sizes[1:], sizes[:-1])) <= 4.01
     # All of them, if they are not more.
-    assert _stochastic_fit.level_sizes((20_000, 50), 10, 50)[-1] == 20_000
-    assert _stochastic_fit.level_sizes((300, 5), 2, 50) == [300]
+    assert _batch_fitting.joint_sizes((20_000, 50), 10, 50)[-1] == 20_000
+    assert _batch_fitting.joint_sizes((300, 5), 2, 50) == [300]
     # Many inducing points need many rows, and wide rows are fewer.
-    assert _stochastic_fit.level_sizes((50_000, 50), 5, 200)[0] == 4000
-    assert _stochastic_fit.level_sizes((50_000, 50_000), 5, 50) == [1000]
+    assert _batch_fitting.joint_sizes((50_000, 50), 5, 200)[0] == 4000
+    assert _batch_fitting.joint_sizes((50_000, 50_000), 5, 50) == [1000]
+    # Without batches it is all of them; a few more than the first begin at once.
+    assert _growing_fit.level_sizes(1_000_000, 50)[-1] == 1_000_000
+    assert _growing_fit.level_sizes(1900, 50) == [1900]
+    assert _growing_fit.level_sizes(2000, 50) == [1000, 2000]
 
 
 def test_rows_that_end_low_start_elsewhere_too():
@@ -398,15 +496,24 @@ def test_rows_that_end_low_start_elsewhere_too():
     assert bound.settle(*again, 0)[2] >= best - 1e-9
 
 
-@pytest.mark.parametrize("where", ["place", "settle_again", "run_passes"])
-def test_interrupted_fits_have_all_rows(few_rows, monkeypatch, where):
+@pytest.mark.parametrize(
+    ("room", "where", "batch_size"),
+    [
+        (_growing_fit, "place", 60),
+        (_growing_fit, "settle_again", 60),
+        (_batch_fitting, "run_passes", 60),
+        (_growing_fit, "place", None),
+        (_growing_fit, "settle_again", None),
+    ],
+)
+def test_interrupted_fits_have_all_rows(few_rows, monkeypatch, room, where, batch_size):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_batch_fitting, where, interrupt)
+    monkeypatch.setattr(room, where, interrupt)
     X = _data()
-    with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
-        model = _estimator(batch_size=60).fit(X)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model = _estimator(batch_size=batch_size).fit(X)
     assert model.embedding_.shape == (300, 2)
     assert np.isfinite(model.elbo_)
     # Those that were not met are where their neighbours are.
@@ -414,9 +521,10 @@ def test_interrupted_fits_have_all_rows(few_rows, monkeypatch, where):
     assert np.mean((restored - X) ** 2) < 0.1
 
 
-def test_warm_start(few_rows):
+@pytest.mark.parametrize("batch_size", [None, 50])
+def test_warm_start(few_rows, batch_size):
     X = _data()
-    model = _estimator(batch_size=50, warm_start=True).fit(X)
+    model = _estimator(batch_size=batch_size, warm_start=True).fit(X)
     before = model.elbo_
     model.fit(X)
     assert model.elbo_ > before - 0.01 * abs(before)
