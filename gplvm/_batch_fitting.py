@@ -166,9 +166,6 @@ class _BatchFit(GrowingFit):
     def _most_of_a_climb(self):
         return min(self._estimator.max_iter, _ITERATIONS)
 
-    def _block_size(self):
-        return max(self._estimator.batch_size, super()._block_size())
-
     def _so_far(self, known, chosen, make_blocks):
         return known, make_blocks
 
@@ -180,11 +177,11 @@ class _BatchFit(GrowingFit):
     def _arrive(self):
         if self._stopped:
             return
-        model = self._model()
+        model = self._estimator._make_model(self._known, self._last, self._variance)
         if self._sizes[-1] < len(self._rows):
             self._walk(model)
         if not self._stopped:
-            self._settle_again(model)
+            self._settle_again(model.row_bound)
 
     def _walk(self, model):
         """Passes over all rows."""

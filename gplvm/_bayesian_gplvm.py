@@ -175,7 +175,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
     An iteration costs O(N M^2 q) time, and memory that beyond data and parameters does
     not grow with N. The D features cost no more than N of them.
 
-    From two thousand complete rows on (or forty for each inducing point) a fit grows,
+    From two thousand rows on (or forty for each inducing point) a fit grows,
     unless `init` is an array: three fits of a thousand random rows each come first, the
     best of them goes on, and four times as many rows at a time are placed beside those
     that have positions, and climb with them. It ends higher than from all rows at once,

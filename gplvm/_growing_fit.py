@@ -7,6 +7,8 @@ almost right, and need a fraction of the iterations that all rows together would
 from the beginning.
 """
 
+from functools import partial
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -14,7 +16,6 @@ from gplvm._bayesian_starts import first_start, shaken, with_inducing_points
 from gplvm._latent import given_embedding
 from gplvm._optimize import walks_from
 from gplvm._placement import Anchors, anchor_rows, guess_the_rest, place, settle_again
-from gplvm._row_bound import CHUNK_ROWS
 from gplvm._variational import ascend, settle
 
 # Rows of the first fits, at least and for each inducing point, and how many fits there
@@ -30,6 +31,10 @@ _GROWTH, _LEAST_GROWTH = 4, 2
 # A climb from a good start gains slowly at first: its tolerance is this share of `tol`.
 # At `tol` itself 5000 x 50 rows stayed 2 of 23 nats a row below.
 _FINER = 0.25
+
+# Rows that find their positions at a time, and their entries: enough for several
+# threads.
+_BLOCK_ROWS, _BLOCK_ENTRIES = 1024, 2**22
 
 # Blocks that have a row for each row of the data.
 POSITIONS = ("embedding", "embedding_std")
@@ -173,6 +178,9 @@ class GrowingFit:
         self._rng = check_random_state(estimator.random_state)
         self._mean, self._std = np.empty((2, len(self._rows), shape[0]))
         self._placed = np.zeros(len(self._rows), dtype=bool)
+        self._block_rows = max(
+            1, min(_BLOCK_ROWS, _BLOCK_ENTRIES // likelihood.Y.shape[1])
+        )
         self._init = estimator.init
         if not isinstance(self._init, str):
             self._init = given_embedding(self._init, self._mean.shape)
@@ -187,8 +195,6 @@ class GrowingFit:
     def _levels(self):
         whole = [len(self._rows)]
         if self._warm is not None or not isinstance(self._init, str):
-            return whole
-        if np.isnan(self._rows).any():  # rows with holes cannot be placed
             return whole
         return level_sizes(len(self._rows), self._shape[1])
 
@@ -254,10 +260,6 @@ class GrowingFit:
         positions = self._mean[chosen], self._std[chosen]
         return {**self._shared, **dict(zip(POSITIONS, positions, strict=True))}
 
-    def _block_size(self):
-        """Rows that find their positions at a time, which they do by themselves."""
-        return CHUNK_ROWS
-
     def _some(self, mask, size):
         """Indices of so many rows of those in the mask, in ascending order."""
         rows = np.flatnonzero(mask)
@@ -309,13 +311,13 @@ class GrowingFit:
 
     def _place(self, new):
         place(
-            self._model(),
+            self._row_bound(),
             self._rows,
             self._anchors()[0],
             new,
             self._mean,
             self._std,
-            self._block_size(),
+            self._block_rows,
         )
         self._placed[new] = True
 
@@ -375,8 +377,9 @@ class GrowingFit:
         own = self._max_iter < self._estimator.max_iter
         self.problem = "" if own else minimum.problem
 
-    def _model(self):
-        return self._estimator._make_model(self._known, self._last, self._variance)
+    def _row_bound(self):
+        functions = self._known.posterior(**self._last)
+        return partial(functions.row_bound, n_threads=self._known.n_threads)
 
     def _anchors(self):
         """Some rows as `Anchors`, and which these are."""
@@ -390,18 +393,18 @@ class GrowingFit:
             self._place(new)
             self.losses = []
         if self._warm is None:
-            self._settle_again(self._model())
+            self._settle_again(self._row_bound())
         blocks, bound = settle(self._blocks(slice(None)), self._likelihood)
         self._mean[:], self._std[:] = (blocks[name] for name in POSITIONS)
         self.losses[-1:] = [-bound / len(self._rows)]
 
-    def _settle_again(self, model):
+    def _settle_again(self, row_bound):
         # Rows may be lost in another fold since they were placed.
         settle_again(
-            model,
+            row_bound,
             self._rows,
             self._anchors()[0],
             self._mean,
             self._std,
-            self._block_size(),
+            self._block_rows,
         )

@@ -38,9 +38,12 @@ class Anchors:
     mean: np.ndarray
     std: np.ndarray
 
-    def place(self, Y, model):
-        """Posteriors of new rows' positions, mean and std of shape (B, q)."""
-        near, bound = self._nearest(Y, _NEAR), model.row_bound(Y)
+    def place(self, Y, row_bound):
+        """Posteriors of new rows' positions, mean and std of shape (B, q).
+
+        ``row_bound(Y)`` is their `RowBound` under the functions as they are known.
+        """
+        near, bound = self._nearest(Y, _NEAR), row_bound(Y)
         starts = near[:, :_NEAREST]
         owner = np.repeat(np.arange(len(Y)), starts.shape[1])
         density = bound.at_points(self.mean[starts.ravel()], owner)
@@ -50,9 +53,9 @@ class Anchors:
         low = _lowest(ends[2])
         return self._elsewhere(bound, ends, low, near[low])
 
-    def settle(self, Y, model, mean, std):
+    def settle(self, Y, row_bound, mean, std):
         """Posteriors of known rows under functions that have moved."""
-        bound = model.row_bound(Y)
+        bound = row_bound(Y)
         ends = bound.settle(mean, std, _STEPS)
         low = _lowest(ends[2])
         return self._elsewhere(bound, ends, low, self._nearest(Y[low], _NEAR))
@@ -90,15 +93,15 @@ def anchor_rows(rows, random_state):
     return np.sort(random_state.choice(rows, _ANCHORS, replace=False))
 
 
-def place(model, rows, anchors, chosen, mean, std, batch_size):
+def place(row_bound, rows, anchors, chosen, mean, std, batch_size):
     """Find the positions of the rows `chosen`, in place.
 
     Parameters
     ----------
-    model : StochasticModel
-        The functions as they are known.
+    row_bound : callable
+        ``row_bound(Y) -> RowBound``, under the functions as they are known.
 
-    rows : RowStream of shape (n_samples, n_features)
+    rows : ndarray or RowStream of shape (n_samples, n_features)
         The rows.
 
     anchors : Anchors
@@ -115,14 +118,16 @@ def place(model, rows, anchors, chosen, mean, std, batch_size):
     """
     for start in range(0, len(chosen), batch_size):
         some = chosen[start : start + batch_size]
-        mean[some], std[some] = anchors.place(rows[some], model)
+        mean[some], std[some] = anchors.place(rows[some], row_bound)
 
 
-def settle_again(model, rows, anchors, mean, std, batch_size):
+def settle_again(row_bound, rows, anchors, mean, std, batch_size):
     """Move all positions (n_samples, q), in place, to where the functions are now."""
     for start in range(0, len(rows), batch_size):
         some = slice(start, start + batch_size)
-        mean[some], std[some] = anchors.settle(rows[some], model, mean[some], std[some])
+        mean[some], std[some] = anchors.settle(
+            rows[some], row_bound, mean[some], std[some]
+        )
 
 
 def guess_the_rest(rows, anchors, mean, std, placed):

@@ -115,7 +115,7 @@ def run_passes(
                 ends = bound.settle(mean[old], std[old], _STEPS)
                 position[:, known] = ends[:2]
             if not known.all():
-                position[:, ~known] = anchors.place(Y[~known], model)
+                position[:, ~known] = anchors.place(Y[~known], model.row_bound)
             mean[chosen], std[chosen] = position
             placed[chosen] = True
             bound = model.step(
@@ -164,7 +164,7 @@ class Stream:
         self._n_seen += len(Y)
         self._n_batches += 1
         share = len(Y) / self._n_seen
-        positions = self.anchors.place(Y, self.model)
+        positions = self.anchors.place(Y, self.model.row_bound)
         value = self.model.step(
             Y,
             *positions,

@@ -417,17 +417,27 @@ def test_growing_fits_have_their_rows_at_the_optima_of_their_bounds(few_rows):
     assert np.median(np.abs(mean - model.embedding_) / std) < 0.02
 
 
-def test_fits_with_holes_or_a_start_for_all_rows_do_not_grow(few_rows, first_fits):
+def test_fits_from_a_start_for_all_rows_do_not_grow(few_rows, first_fits):
     X = _data()
-    model = _estimator(init=model_start(X), max_iter=30, tol=1.0).fit(X)
-    X[3, 1] = np.nan
-    model = _estimator(max_iter=30, tol=1.0).fit(X)
-    assert [len(fit[0]) for fit in first_fits] == [300, 300]
+    start = (X - X.mean(axis=0))[:, :2]
+    model = _estimator(init=start, max_iter=30, tol=1.0).fit(X)
+    assert [len(fit[0]) for fit in first_fits] == [300]
     assert model.embedding_.shape == (300, 2)
 
 
-def model_start(X):
-    return (X - X.mean(axis=0))[:, :2]
+def test_fits_of_rows_with_holes_grow(few_rows, first_fits, monkeypatch):
+    X, rng = _data(), np.random.default_rng(1)
+    hidden = rng.random(X.shape) < 0.2
+    hidden[:, 3] = True
+    hidden[[3, 200], 3] = False  # most first fits see nothing of this column
+    hidden[hidden.all(axis=1), 0] = False
+    X[hidden] = np.nan
+    model = _estimator().fit(X)
+    assert [len(fit[0]) for fit in first_fits] == [60, 60, 60]
+    assert any(np.isnan(fit[0][:, 3]).all() for fit in first_fits)
+    assert_allclose(model.loss_curve_[-1], -model.elbo_ / 300)
+    monkeypatch.setattr(_growing_fit, "_FIRST_ROWS", 300)
+    assert model.elbo_ > _estimator().fit(X).elbo_
 
 
 def test_first_batch_of_a_stream_takes_so_many_iterations():
@@ -487,12 +497,12 @@ def test_rows_that_end_low_start_elsewhere_too():
     bound = model.row_bound(Y[:1])
     values = bound.settle(*starts, 10, np.zeros(10, dtype=int))[2]
     lost, best = values[:5].max(), values.max()
-    found = place(Y[:1], model)
+    found = place(Y[:1], model.row_bound)
     value = bound(found[0], found[1] ** 2, np.zeros(1, dtype=int))[0]
     assert_allclose(value, best, rtol=1e-6)
     assert best > lost + 1.0
     # A row that is already high stays where it is.
-    again = Anchors(Y, mean, std).settle(Y[:1], model, *found)
+    again = Anchors(Y, mean, std).settle(Y[:1], model.row_bound, *found)
     assert bound.settle(*again, 0)[2] >= best - 1e-9
 
 
