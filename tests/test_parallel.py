@@ -100,3 +100,26 @@ def test_threads_have_the_error_state_of_their_caller():
             assert np.isinf(map_blocks(square, blocks)).all()
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
         _parallel.map_blocks(square, blocks)
+
+
+def test_an_error_in_any_block_reaches_the_caller():
+    with _parallel.block_map(8, 3) as map_blocks:
+        for bad in range(8):
+
+            def work(block, bad=bad):
+                if block == bad:
+                    raise KeyError(bad)
+                return block
+
+            with pytest.raises(KeyError, match=str(bad)):
+                map_blocks(work, range(8))
+        assert map_blocks(lambda block: -block, range(8)) == [-i for i in range(8)]
+
+
+def test_blocks_may_map_blocks():
+    def outer(block):
+        with _parallel.block_map(4, 2) as map_inner:
+            return sum(map_inner(lambda inner: inner * block, range(4)))
+
+    with _parallel.block_map(6, 2) as map_blocks:
+        assert map_blocks(outer, range(6)) == [6 * block for block in range(6)]
