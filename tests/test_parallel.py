@@ -102,17 +102,19 @@ def test_threads_have_the_error_state_of_their_caller():
         _parallel.map_blocks(square, blocks)
 
 
-def test_an_error_in_any_block_reaches_the_caller():
-    with _parallel.block_map(8, 3) as map_blocks:
-        for bad in range(8):
+@pytest.mark.parametrize("in_caller", [True, False])
+def test_an_error_in_any_thread_reaches_the_caller(in_caller):
+    caller, both = threading.get_ident(), threading.Barrier(2)
 
-            def work(block, bad=bad):
-                if block == bad:
-                    raise KeyError(bad)
-                return block
+    def work(block):
+        both.wait(10)  # each thread has one of the two blocks
+        if (threading.get_ident() == caller) == in_caller:
+            raise KeyError(block)
+        return block
 
-            with pytest.raises(KeyError, match=str(bad)):
-                map_blocks(work, range(8))
+    with _parallel.block_map(2, 2) as map_blocks:
+        with pytest.raises(KeyError):
+            map_blocks(work, range(2))
         assert map_blocks(lambda block: -block, range(8)) == [-i for i in range(8)]
 
 
