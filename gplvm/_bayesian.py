@@ -51,6 +51,10 @@ _KEEP = 64 * 2**20
 # interpreter, and so many that some of a chunk's functions can be kept.
 _SPAN_ROWS, _SUMMED_ROWS, _SUMMED = 512, (256, 2048), _KEEP // 32
 
+# So many rows are prepared at once, by one thread: two threads with small operations on
+# few rows wait for the interpreter longer than these take.
+_AT_ONCE = 2**12
+
 # Rows whose divergence is computed at a time, in a few arrays of that size.
 _DIVERGENCE_ROWS = 2**12
 
@@ -135,23 +139,27 @@ class BayesianLikelihood(SparseLikelihood):
         ):
             Kuu, pull_Kuu = expectations.form.covariance(inducing_points)
             R = whitening(Kuu, JITTER)
+            # What does not need the sums comes before them: to come back to the small
+            # operations from the large ones costs the caches.
             position = embedding, embedding_std
-            add_up, kept = self._adder(expectations, *position, self._factor, memory)
-            psi0, P, *totals = sum_parts(map_spans(add_up, spans))
+            divergence, dmu, dstd = _divergence(*position)
+            kind = _AtOnce if self._at_once(expectations) else _Chunks
+            rows = kind(self, expectations, *position, self._factor, memory)
+            psi0, P, *totals = rows.add_up(map_spans, spans)
             statistics = psi0, P, self._psi2(expectations, totals)
             value, gradient = self._bound_on(
                 map_spans, expectations.pairs, R, *statistics, noise_variance
             )
             if not eval_gradient:
-                return value - _subtract_divergence(*position)
+                return value - divergence
             dtheta_Kuu, dZ_Kuu = pull_Kuu(gradient["Kuu"])
-            dmu, dstd = np.empty(embedding.shape), np.empty(embedding.shape)
-            pull = self._puller(expectations, *position, gradient, kept, dmu, dstd)
-            sums = sum_parts(map_spans(pull, spans))
-        value -= _subtract_divergence(*position, dmu, dstd)
-        shared = self._shared(gradient["Psi2"])
-        dtheta, dZ = expectations.finish(sums, shared, totals)
-        return value, {
+            shared = self._shared(gradient["Psi2"])
+            of_products = None
+            if shared is not None:
+                of_products = expectations.finish_products(totals, shared)
+            sums = rows.pull(map_spans, spans, gradient, dmu, dstd)
+        dtheta, dZ = expectations.finish(sums, of_products)
+        return value - divergence, {
             "embedding": dmu,
             "embedding_std": dstd,
             "inducing_points": dZ + dZ_Kuu,
@@ -166,10 +174,10 @@ class BayesianLikelihood(SparseLikelihood):
         expectations = Expectations(kernel, inducing_points)
         R = whitening(kernels.matrix(kernel, inducing_points), JITTER)
         data = self._data()
-        add_up, _ = self._adder(expectations, embedding, embedding_std, data, None)
+        rows = _Chunks(self, expectations, embedding, embedding_std, data)
         spans = self._spans(expectations, data)
         with block_map(len(spans), self.n_threads) as map_spans:
-            _, P, *totals = sum_parts(map_spans(add_up, spans))
+            _, P, *totals = rows.add_up(map_spans, spans)
         Psi2, parts = self._psi2(expectations, totals), []
         for group in range(len(self._groups)):
             features = np.flatnonzero(self._group_of_feature == group)
@@ -198,12 +206,15 @@ class BayesianLikelihood(SparseLikelihood):
         New memory would cost more than the exponentials that are to fill it.
         """
         n_pairs = expectations.n_pairs
-        n_kept = min(n_samples, _KEEP // (8 * n_pairs * self._n_arrays(expectations)))
+        n_kept = min(n_samples, self._n_kept(expectations))
         memory = self._memories.pop() if self._memories else np.empty(0)
         if memory.size < n_kept * n_pairs:
             memory = np.empty(n_kept * n_pairs)
         yield memory[: n_kept * n_pairs].reshape(n_kept, n_pairs)
         self._memories.append(memory)
+
+    def _n_kept(self, expectations):
+        return _KEEP // (8 * expectations.n_pairs * self._n_arrays(expectations))
 
     def __getstate__(self):
         return self.__dict__ | {"_memories": []}
@@ -214,43 +225,26 @@ class BayesianLikelihood(SparseLikelihood):
         n_sums = n_pairs * max(len(self._groups), 2 * q + 1) + n_inducing * Y.shape[1]
         n_pieces = -(-len(Y) // PIECE_ROWS)
         size = min(_SPAN_ROWS, self._chunk_rows(expectations))
-        n_spans = min(n_pieces, -(-len(Y) // size), _MAX_SPANS, max(1, _SUMS // n_sums))
-        ends = np.arange(n_spans + 1) * n_pieces // n_spans * PIECE_ROWS
-        ends[-1] = len(Y)
-        return [slice(*pair) for pair in pairwise(ends.tolist())]
+        # A power of two, of which most numbers of threads get equal shares.
+        n_spans = 1 << (-(-len(Y) // size) - 1).bit_length() if len(Y) else 1
+        n_spans = min(n_pieces, n_spans, _MAX_SPANS, max(1, _SUMS // n_sums))
+        ends = [i * n_pieces // n_spans * PIECE_ROWS for i in range(n_spans)] + [len(Y)]
+        return [slice(*pair) for pair in pairwise(ends)]
+
+    def _at_once(self, expectations):
+        """Whether the rows are few, and all their products can be kept."""
+        return (
+            expectations.affine is None
+            and len(self.Y) <= _AT_ONCE
+            and len(self.Y) <= self._n_kept(expectations)
+        )
 
     def _chunk_rows(self, expectations):
         n_pairs = expectations.n_pairs
         if expectations.affine is None:
-            return int(np.clip(_SUMMED // n_pairs, *_SUMMED_ROWS))
+            fewest, most = _SUMMED_ROWS
+            return min(max(fewest, _SUMMED // n_pairs), most)
         return chunk_rows(n_pairs)
-
-    def _adder(self, expectations, mu, std, Y, memory):
-        """A function of a span that returns its sums, and a dictionary.
-
-        The sums are psi0 (G,), Psi1'Y (M, r) and those that `_psi2` takes; the
-        dictionary is filled with the statistics of the rows of `memory`.
-        """
-        n_kept, kept = 0 if memory is None else len(memory), {}
-        size = self._chunk_rows(expectations)
-
-        def add_up(span):
-            sums = None
-            for chunk in _chunks(span, size):
-                keep = chunk.stop <= n_kept
-                out = memory[chunk] if keep else None
-                rows = expectations.rows(mu[chunk], std[chunk] ** 2, out)
-                part = [
-                    self._sum_psi0(chunk, rows),
-                    rows.psi1.T @ Y[chunk],
-                    *self._sum_psi2(chunk, rows),
-                ]
-                sums = part if sums is None else list(map(iadd, sums, part))
-                if keep:
-                    kept[chunk.start] = rows
-            return sums
-
-        return add_up, kept
 
     def _bound_on(self, map_groups, *arguments):
         """`_bound`, for which threads stand by."""
@@ -291,32 +285,6 @@ class BayesianLikelihood(SparseLikelihood):
             "Kuu": pull_kuu(R, dKuu, JITTER),
             "noise_variance": d_noise,
         }
-
-    def _puller(self, expectations, mu, std, gradient, kept, dmu, dstd):
-        """A function of a span that returns sums and fills its rows' gradients.
-
-        In `dstd` that of the variances.
-        """
-        size, dP = self._chunk_rows(expectations), gradient["P"].T.copy()
-        shared = self._shared(gradient["Psi2"])
-        weighed = None if shared is None else expectations.weighed(shared)
-
-        def pull(span):
-            total = None
-            for chunk in _chunks(span, size):
-                rows = kept.get(chunk.start)
-                if rows is None:
-                    rows = expectations.rows(mu[chunk], std[chunk] ** 2)
-                dmu[chunk], dstd[chunk], sums = rows.pull(
-                    self._of_rows(chunk, gradient["psi0"]),
-                    self._factor[chunk] @ dP,
-                    self._of_products(chunk, gradient["Psi2"]),
-                    weighed,
-                )
-                total = sums if total is None else list(map(iadd, total, sums))
-            return total
-
-        return pull
 
     def _n_arrays(self, expectations):
         return expectations.n_arrays
@@ -377,6 +345,9 @@ class BayesianPatternLikelihood(BayesianLikelihood):
     def _bound_on(self, map_groups, *arguments):
         return self._bound(*arguments, map_groups)
 
+    def _at_once(self, expectations):
+        return False
+
     def _chunk_rows(self, expectations):
         return chunk_rows(expectations.n_pairs)
 
@@ -401,23 +372,133 @@ class BayesianPatternLikelihood(BayesianLikelihood):
         return None
 
 
-def _subtract_divergence(mu, std, dmu=None, dstd=None):
-    """The divergence of q(X) from the prior, in all.
+class _Chunks:
+    """The rows chunk by chunk, by the thread that has their span.
 
-    From `dmu` its gradient is subtracted, and in `dstd` (n, q) what is the gradient of
-    the variances S becomes that of their square roots: dS / dstd = 2 std.
+    Parameters
+    ----------
+    likelihood : BayesianLikelihood
+        Whose statistics these are.
+
+    expectations : Expectations
+        Of the inducing inputs.
+
+    mu, std : ndarray of shape (n_samples, q)
+        Means and standard deviations of the positions.
+
+    Y : ndarray of shape (n_samples, r)
+        The data, or a factor.
+
+    memory : ndarray of shape (n_kept, P)
+        For the products of the first rows, from the sums to the gradients.
     """
-    total = 0.0
+
+    def __init__(self, likelihood, expectations, mu, std, Y, memory=()):
+        self._likelihood, self._expectations = likelihood, expectations
+        self._mu, self._std, self._Y = mu, std, Y
+        self._memory, self._kept = memory, {}
+
+    def _chunks(self, span):
+        size = self._likelihood._chunk_rows(self._expectations)
+        for rows in row_blocks(span.stop - span.start, size):
+            yield slice(span.start + rows.start, span.start + rows.stop)
+
+    def _rows(self, chunk, out=None):
+        return self._expectations.rows(self._mu[chunk], self._std[chunk] ** 2, out)
+
+    def add_up(self, map_spans, spans):
+        """psi0 (G,), Psi1'Y (M, r) and the sums that the likelihood's `_psi2` takes."""
+
+        def add_up(span):
+            sums = None
+            for chunk in self._chunks(span):
+                keep = chunk.stop <= len(self._memory)
+                rows = self._rows(chunk, self._memory[chunk] if keep else None)
+                part = [
+                    self._likelihood._sum_psi0(chunk, rows),
+                    rows.psi1.T @ self._Y[chunk],
+                    *self._likelihood._sum_psi2(chunk, rows),
+                ]
+                sums = part if sums is None else list(map(iadd, sums, part))
+                if keep:
+                    self._kept[chunk.start] = rows
+            return sums
+
+        return sum_parts(map_spans(add_up, spans))
+
+    def pull(self, map_spans, spans, gradient, dmu, dstd):
+        """Sums for `Expectations.finish`; adds to the gradients of the rows."""
+        likelihood, dP = self._likelihood, gradient["P"].T.copy()
+        shared = likelihood._shared(gradient["Psi2"])
+        weighed = None if shared is None else self._expectations.weighed(shared)
+
+        def pull(span):
+            total = None
+            for chunk in self._chunks(span):
+                rows = self._kept.get(chunk.start) or self._rows(chunk)
+                *part, sums = rows.pull(
+                    likelihood._of_rows(chunk, gradient["psi0"]),
+                    self._Y[chunk] @ dP,
+                    likelihood._of_products(chunk, gradient["Psi2"]),
+                    weighed,
+                )
+                _add(dmu[chunk], dstd[chunk], self._std[chunk], *part)
+                total = sums if total is None else list(map(iadd, total, sums))
+            return total
+
+        return sum_parts(map_spans(pull, spans))
+
+
+class _AtOnce:
+    """All the rows prepared at once; threads share only products of covariances.
+
+    The kernel has Gaussian functions only, and Psi2 is the same for all features.
+
+    Parameters
+    ----------
+    likelihood, expectations, mu, std, Y, memory
+        As in `_Chunks`, with memory for all the rows, or none.
+    """
+
+    def __init__(self, likelihood, expectations, mu, std, Y, memory):
+        self._likelihood, self._expectations = likelihood, expectations
+        self._std, self._Y = std, Y
+        self._rows = expectations.rows(mu, std**2, memory if len(memory) else None)
+
+    def add_up(self, map_spans, spans):
+        """As `_Chunks.add_up`."""
+        rows, everything = self._rows, slice(0, len(self._Y))
+        psi0, P = self._likelihood._sum_psi0(everything, rows), rows.psi1.T @ self._Y
+        return [psi0, P, *sum_parts(map_spans(rows.totals, spans))]
+
+    def pull(self, map_spans, spans, gradient, dmu, dstd):
+        """As `_Chunks.pull`."""
+        rows, everything = self._rows, slice(0, len(self._Y))
+        shared = self._likelihood._shared(gradient["Psi2"])
+        weighed = self._expectations.weighed(shared)
+        map_spans(lambda span: rows.pull_shared(weighed, span), spans)
+        *part, sums = rows.pull(
+            self._likelihood._of_rows(everything, gradient["psi0"]),
+            self._Y @ gradient["P"].T.copy(),
+            shared,
+        )
+        _add(dmu, dstd, self._std, *part)
+        return sums
+
+
+def _add(dmu, dstd, std, dmu_part, dS_part):
+    # S = std^2.
+    dmu += dmu_part
+    dS_part *= 2.0 * std
+    dstd += dS_part
+
+
+def _divergence(mu, std):
+    """The divergence of q(X) from the prior, in all, and minus its gradient."""
+    total, dmu, dstd = 0.0, np.empty(mu.shape), np.empty(mu.shape)
     for rows in row_blocks(len(mu), _DIVERGENCE_ROWS):
         divergence, of_mu, of_S = standard_normal_divergence(mu[rows], std[rows] ** 2)
         total += divergence.sum()
-        if dmu is not None:
-            dmu[rows] -= of_mu
-            dstd[rows] -= of_S
-            dstd[rows] *= 2.0 * std[rows]
-    return total
-
-
-def _chunks(span, size):
-    for rows in row_blocks(span.stop - span.start, size):
-        yield slice(span.start + rows.start, span.start + rows.stop)
+        np.negative(of_mu, out=dmu[rows])
+        np.multiply(of_S, -2.0 * std[rows], out=dstd[rows])
+    return total, dmu, dstd

@@ -6,6 +6,7 @@ our rows is ``K = U' U`` in its columns.
 """
 
 import warnings
+from functools import lru_cache
 
 import numpy as np
 from scipy.linalg import lapack
@@ -16,6 +17,9 @@ JITTER_LADDER = (0.0, *(10.0**power for power in range(-10, -3)))
 
 # Rows of a block that is handled in cache.
 _BLOCK = 128
+
+# Rows of a matrix whose factor takes no longer than numpy needs for a triangle's mask.
+_SMALL = 256
 
 
 class NotPositiveDefiniteError(np.linalg.LinAlgError):
@@ -99,7 +103,15 @@ def inverse_factor(L):
     digits that it would lose through K^-1.
     """
     factor, _ = lapack.dtrtri(L.T, lower=0)
-    return np.tril(factor.T)
+    if len(L) > _SMALL:
+        return np.tril(factor.T)
+    return np.where(_lower(len(L)), factor.T, 0.0)
+
+
+@lru_cache(maxsize=4)
+def _lower(n):
+    """Whether entries are in the lower triangle; to make it takes as long as LAPACK."""
+    return np.tri(n, dtype=bool)
 
 
 def inverse_factor_in_place(L):

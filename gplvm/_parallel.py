@@ -6,11 +6,11 @@ the cores; for the thin matrices of a block that beats BLAS's own threads.
 
 import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache
-from threading import Lock
+from queue import SimpleQueue
+from threading import Lock, Thread
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -65,9 +65,11 @@ def _at_one_thread(libraries):
     """
     with _lock:
         for library in libraries:
-            state = _limited.setdefault(library.filepath, [0, library.num_threads])
+            n_before = library.num_threads
+            state = _limited.setdefault(library.filepath, [0, n_before])
             state[0] += 1
-            _set_threads(library, 1)
+            if n_before > 1:
+                _set_threads(library, 1)
     try:
         yield
     finally:
@@ -76,13 +78,12 @@ def _at_one_thread(libraries):
                 state = _limited[library.filepath]
                 state[0] -= 1
                 if state[0] == 0:
-                    _set_threads(library, state[1])
+                    if state[1] > 1:
+                        _set_threads(library, state[1])
                     del _limited[library.filepath]
 
 
 def _set_threads(library, n_threads):
-    if library.num_threads == n_threads:
-        return
     # From threadpoolctl 3.8 on, one thread controls OpenBLAS, until it is told to let
     # go; contexts that overlap may end in another thread than the first began in.
     let_go = getattr(library, "clear_controlling_thread", lambda force: None)
@@ -173,30 +174,63 @@ def _share(function, blocks, workers):
         for i in numbers:
             results[i] = function(blocks[i])
 
-    others = [
-        _pool(workers - 1).submit(copy_context().run, work) for _ in range(workers - 1)
-    ]
+    others, queue = [_Share(work) for _ in range(workers - 1)], _queue(workers - 1)
+    for other in others:
+        queue.put(other)
     try:
         work()
     except BaseException:
         deque(numbers, maxlen=0)  # nobody begins another block
         raise
     finally:
-        others = [other for other in others if not other.cancel()]
-        wait(others)
+        for other in others:
+            other.wait()
     for other in others:
-        other.result()
+        if other.error is not None:
+            raise other.error
     return results
 
 
+class _Share:
+    """Work for another thread, unless it is done before that one comes to it."""
+
+    # Two locks, where a future would take as long as a small block.
+
+    def __init__(self, work):
+        self._work, self._context, self.error = work, copy_context(), None
+        self._begun, self._going_on = Lock(), Lock()
+        self._going_on.acquire()
+
+    def do(self):
+        if self._begun.acquire(blocking=False):
+            try:
+                self._context.run(self._work)
+            except BaseException as error:
+                self.error = error
+            finally:
+                self._going_on.release()
+
+    def wait(self):
+        if not self._begun.acquire(blocking=False):
+            self._going_on.acquire()
+
+
 @cache
-def _pool(workers):
-    """Threads that wait for blocks: to start them takes as long as some blocks."""
-    return ThreadPoolExecutor(workers, thread_name_prefix="gplvm")
+def _queue(workers):
+    """The queue of threads that wait for work: to start them takes as long as some."""
+    queue = SimpleQueue()
+
+    def work():
+        while True:
+            queue.get().do()
+
+    for _ in range(workers):
+        Thread(target=work, name="gplvm", daemon=True).start()
+    return queue
 
 
 if hasattr(os, "register_at_fork"):  # a fork has none of its parent's threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    os.register_at_fork(after_in_child=_queue.cache_clear)
 
 
 def map_blocks(function, blocks):

@@ -177,15 +177,25 @@ def test_features_beyond_rows_enter_through_a_factor():
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.1])
-@pytest.mark.parametrize("name", ["ard", "sum"])
-def test_chunks_threads_and_memory_change_nothing(name, missing, monkeypatch):
-    kernel = KERNELS[name]
+@pytest.mark.parametrize(
+    "kernel, at_once",
+    [
+        (KERNELS["ard"], True),
+        (KERNELS["ard"], False),
+        (C(0.7) * sk.RBF([0.8, 1.4]) + sk.RBF(2.0), True),
+        (KERNELS["sum"], True),
+    ],
+)
+def test_chunks_threads_and_memory_change_nothing(
+    kernel, at_once, missing, monkeypatch
+):
     Y, point, _ = _problem(n=230, m=6, missing=missing)
     theta = _theta(kernel)
     cls = BayesianPatternLikelihood if missing else BayesianLikelihood
     whole = cls(kernel, Y).elbo(**point, theta=theta, eval_gradient=True)
     monkeypatch.setattr(_row_bound, "CHUNK_ROWS", 16)
     monkeypatch.setattr(_bayesian, "_SUMMED_ROWS", (16, 16))
+    monkeypatch.setattr(_bayesian, "_AT_ONCE", 230 * at_once)
     several = cls(kernel, Y, n_threads=3)
     first = several.elbo(**point, theta=theta, eval_gradient=True)
     again = several.elbo(**point, theta=theta, eval_gradient=True)

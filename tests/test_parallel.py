@@ -100,3 +100,28 @@ def test_threads_have_the_error_state_of_their_caller():
             assert np.isinf(map_blocks(square, blocks)).all()
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
         _parallel.map_blocks(square, blocks)
+
+
+@pytest.mark.parametrize("in_caller", [True, False])
+def test_an_error_in_any_thread_reaches_the_caller(in_caller):
+    caller, both = threading.get_ident(), threading.Barrier(2)
+
+    def work(block):
+        both.wait(10)  # each thread has one of the two blocks
+        if (threading.get_ident() == caller) == in_caller:
+            raise KeyError(block)
+        return block
+
+    with _parallel.block_map(2, 2) as map_blocks:
+        with pytest.raises(KeyError):
+            map_blocks(work, range(2))
+        assert map_blocks(lambda block: -block, range(8)) == [-i for i in range(8)]
+
+
+def test_blocks_may_map_blocks():
+    def outer(block):
+        with _parallel.block_map(4, 2) as map_inner:
+            return sum(map_inner(lambda inner: inner * block, range(4)))
+
+    with _parallel.block_map(6, 2) as map_blocks:
+        assert map_blocks(outer, range(6)) == [6 * block for block in range(6)]

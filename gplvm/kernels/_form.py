@@ -6,7 +6,7 @@ A kernel object is taken apart into terms, which are leaves times constants, and
 gradients of b, v, c and r lead back to its theta.
 """
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -21,8 +21,7 @@ SUPPORTED = (
 )
 
 
-@dataclass(frozen=True)
-class _Term:
+class _Term(NamedTuple):
     """A leaf of the kernel, times constants.
 
     `factor` is their product and `slope` its gradient with respect to theta, by place.
@@ -90,7 +89,7 @@ def _times(factor, slope, term):
     total = {place: factor * value for place, value in term.slope.items()}
     for place, value in slope.items():
         total[place] = total.get(place, 0.0) + value * term.factor
-    return replace(term, factor=factor * term.factor, slope=total)
+    return term._replace(factor=factor * term.factor, slope=total)
 
 
 def all_of(kind, terms):

@@ -1,10 +1,10 @@
 """Expectations of Gaussian functions over Gaussian positions, with their calculus.
 
 A row's position is x_n ~ N(mu_n, diag S_n). What is prepared once for all rows
-(`__init__`), what is computed for a chunk of rows (`row_factors`, `values`, `totals`),
-what leads back to these rows (`moments`, `pull_rows`) and what is done once with the
-sums over all of them (`finish`) stand apart, so that a chunk costs its exponentials and
-three matrix products and little else.
+(`__init__`), what is computed for a chunk of rows (`GaussianRows`, `values`, `totals`),
+what leads back to these rows (`moments`, `GaussianRows.pull`) and what is done once
+with the sums over all of them (`finish`, `pull_precisions`) stand apart, so that a
+chunk costs its exponentials and three matrix products and little else.
 """
 
 from functools import cached_property, lru_cache
@@ -98,8 +98,8 @@ def _take(array, indices):
 # left ones of several functions are made together: small operations cost their calls.
 
 
-def row_factors(precisions, mu, S):
-    """Left factors (G, 2 q + 2, n) of G Gaussian functions' logarithms.
+class GaussianRows:
+    """What G Gaussian functions take of rows' positions, and give back to them.
 
     Parameters
     ----------
@@ -108,53 +108,61 @@ def row_factors(precisions, mu, S):
 
     mu, S : ndarray of shape (q, n)
         Means and variances of the positions.
-    """
-    q, n = mu.shape
-    left = np.empty((len(precisions), 2 * q + 2, n))
-    minus_w, minus_w_mu, k = left[:, :q], left[:, q : 2 * q], left[:, -1]
-    p = precisions[:, :, None]
-    d = p * S
-    d += 1.0
-    np.divide(-0.5 * p, d, out=minus_w)
-    np.multiply(minus_w, mu, out=minus_w_mu)
-    np.einsum("gqn,qn->gn", minus_w_mu, mu, out=k)
-    k -= 0.5 * np.log(d, out=d).sum(axis=1)
-    left[:, -2] = 1.0
-    return left
 
-
-def pull_rows(mu, left, moments):
-    """dmu, dS (q, n), and for each function sums (G, q + 1) that `finish` takes.
-
-    Parameters
+    Attributes
     ----------
-    mu : ndarray of shape (q, n)
-        Means of the positions.
-
     left : ndarray of shape (G, 2 * q + 2, n)
-        From `row_factors`.
+        Left factors of the functions' logarithms.
 
-    moments : ndarray of shape (G, 2 * q + 1, n)
-        Of each function; they are overwritten.
+    moments : ndarray of shape (G, n, 2 * q + 1)
+        Memory for those of each function, from which `pull` leads back.
     """
-    # With g0, g1, g2 = sum_p G_np F_np (1, -2 t_p, t_p^2):
-    # dL/dmu = -w (g1 + 2 mu g0), dL/dw = -(mu^2 g0 + mu g1 + g2), dw/dS = -2 w^2
-    # and dlog(d)/2 = w dS: dL/dS = -w (g0 - 2 w (mu (mu g0 + g1) + g2)).
-    q = len(mu)
-    g2, g1, g0, minus_w = moments[:, :q], moments[:, q:-1], moments[:, -1:], left[:, :q]
-    dmu = mu * g0
-    g1 += dmu
-    dmu += g1
-    dmu *= minus_w
-    dS = g1  # in its memory
-    dS *= mu
-    dS += g2
-    dS *= minus_w
-    dS *= 2.0
-    dS += g0
-    dS *= minus_w
-    sums = np.concatenate([dS.sum(axis=-1), g0.sum(axis=-1)], axis=1)
-    return dmu.sum(axis=0), dS.sum(axis=0), sums
+
+    def __init__(self, precisions, mu, S):
+        q, n = mu.shape
+        self._mu, self.left = mu, np.empty((len(precisions), 2 * q + 2, n))
+        self.moments = np.empty((len(precisions), n, 2 * q + 1))
+        minus_w, minus_w_mu = self.left[:, :q], self.left[:, q : 2 * q]
+        k = self.left[:, -1]
+        p = precisions[:, :, None]
+        d = p * S
+        d += 1.0
+        np.divide(-0.5 * p, d, out=minus_w)
+        np.multiply(minus_w, mu, out=minus_w_mu)
+        np.einsum("gqn,qn->gn", minus_w_mu, mu, out=k)
+        k -= 0.5 * np.log(d, out=d).sum(axis=1)
+        self.left[:, -2] = 1.0
+
+    def pull(self):
+        """dmu, dS (q, n), and sums (G, q + 1) of the rows for `pull_precisions`."""
+        # With g0, g1, g2 = sum_p G_np F_np (1, -2 t_p, t_p^2):
+        # dL/dmu = -w (g1 + 2 mu g0), dL/dw = -(mu^2 g0 + mu g1 + g2), dw/dS = -2 w^2
+        # and dlog(d)/2 = w dS: dL/dS = -w (g0 - 2 w (mu (mu g0 + g1) + g2)).
+        mu, q = self._mu, len(self._mu)
+        moments = self.moments.swapaxes(1, 2).copy()
+        g2, g1, g0 = moments[:, :q], moments[:, q:-1], moments[:, -1:]
+        minus_w = self.left[:, :q]
+        dmu = mu * g0
+        g1 += dmu
+        dmu += g1
+        dmu *= minus_w
+        dS = g1  # in its memory
+        dS *= mu
+        dS += g2
+        dS *= minus_w
+        dS *= 2.0
+        dS += g0
+        dS *= minus_w
+        sums = np.concatenate([dS.sum(axis=-1), g0.sum(axis=-1)], axis=1)
+        return dmu.sum(axis=0), dS.sum(axis=0), sums
+
+
+def pull_precisions(precisions, of_rows):
+    """dp (G, q) of centres and heights that stay, from sums of `GaussianRows.pull`."""
+    # dw/dp = 2 w^2 / p^2 and dlog(d)/2 = (S w / p) dp, so with d = 1 + p S
+    # p^2 dL/dp = -sum_n (dL/dS + p g0 / 2). What cancels here for a small p is
+    # small beside g0 in p dL/dp, which is what theta sees.
+    return -(of_rows[:, :-1] / precisions + 0.5 * of_rows[:, -1:]) / precisions
 
 
 class GaussianMeans:
@@ -216,31 +224,28 @@ class GaussianMeans:
 
     def sums(self, left, F):
         """`totals` of functions F (n, P) that are there already."""
-        return left[:-1] @ F
+        return multiply_columns(left[:-1], F)
 
-    def moments(self, left, weighed, F=None):
-        """sum_p G_np F_np [t_p^2, -2 t_p, 1], (n, 2 q + 1), for `weighed` of G.
+    def moments(self, left, weighed, out, F=None):
+        """sum_p G_np F_np [t_p^2, -2 t_p, 1] in `out` (n, 2 q + 1), for `weighed` of G.
 
         Without F (n, P) it is made anew, tile by tile.
         """
-        moments = np.zeros((left.shape[1], weighed.shape[1]))
-        tiles = self._tiles(left, None if F is None else F.size)
-        for rows, columns in tiles:
+        for rows, columns in self._tiles(left, None if F is None else F.size):
             part = self._fill(left, (rows, columns)) if F is None else F[rows, columns]
-            some = np.empty((len(part), weighed.shape[1]))
-            moments[rows] += multiply_rows(part, weighed[columns], some)
-        return moments
+            if columns.start == 0:
+                multiply_rows(part, weighed[columns], out[rows])
+            else:
+                some = np.empty((len(part), weighed.shape[1]))
+                out[rows] += multiply_rows(part, weighed[columns], some)
 
-    def finish(self, totals, of_rows, G=None):
-        """dp (q,), and dcentres and dheights in one array (q + 1, P), from the sums.
+    def finish(self, totals, G=None):
+        """dcentres and dheights in one array (q + 1, P), from the sums over all rows.
 
         From `totals` of G F, or of F with a G (P,) that was the same for all rows.
         """
         # dL/dt = 2 sum_n G F w (mu - t), and for the heights sum_n G F.
-        # dw/dp = 2 w^2 / p^2 and dlog(d)/2 = (S w / p) dp, so with d = 1 + p S
-        # p^2 dL/dp = -sum_n (dL/dS + p g0 / 2). What cancels here for a small p is
-        # small beside g0 in p dL/dp, which is what theta sees.
-        p, q = self.precision, len(self.precision)
+        q = len(self.precision)
         slopes = np.empty((q + 1, totals.shape[1]))
         dcentres = slopes[:-1]
         np.multiply(self._right[q : 2 * q], totals[:q], out=dcentres)
@@ -249,13 +254,14 @@ class GaussianMeans:
         slopes[-1] = totals[-1]
         if G is not None:
             slopes *= G
-        return -(of_rows[:-1] / p + 0.5 * of_rows[-1]) / p, slopes
+        return slopes
 
     def _tiles(self, left, entries=None):
         """Slices of rows and of centres, of about so many functions."""
         n, (size, n_centres) = left.shape[1], self._right.shape
         width = min(n_centres, max(1, SMALL // (PIECE_ROWS * size)))
-        height = max(1, (entries or _TILE) // width // PIECE_ROWS) * PIECE_ROWS
+        n_tiles = max(1, round(n * width / (entries or _TILE)))
+        height = max(1, -(-n // (n_tiles * PIECE_ROWS))) * PIECE_ROWS
         for first in range(0, n_centres, width):
             columns = slice(first, first + width)
             for start in range(0, n, height):
@@ -310,16 +316,15 @@ class GaussianSquares:
         """The functions' gradient, from that of the packed entries."""
         return G
 
-    def finish(self, totals, of_rows, G=None):
-        """dr (q,), dZ (m, q) and dL/dlog of the scale."""
+    def finish(self, totals, G=None):
+        """dr (q,), of heights alone, and dZ (m, q)."""
         # The heights' part: sum_p h_p u_p (e_i - e_j), u = z - z', is a Laplacian's.
-        dp, slopes = self.gaussian.finish(totals, of_rows, G)
+        slopes = self.gaussian.finish(totals, G)
         full = self._pairs.mirror(slopes)
         of_points = (full @ np.ones(len(self._Z))).T  # (m, q + 1)
         pull = of_points[:, -1:] * self._Z - full[-1] @ self._Z
         dZ = 0.5 * (of_points[:, :-1] - self._precision * pull)
-        dr = 2.0 * dp - 0.25 * np.einsum("mq,mq->q", self._Z, pull)
-        return dr, dZ, 2.0 * of_rows[-1]
+        return -0.25 * np.einsum("mq,mq->q", self._Z, pull), dZ
 
 
 class GaussianProducts:
@@ -367,21 +372,21 @@ class GaussianProducts:
         """The functions' gradient, from that of the packed entries."""
         return self._pairs.mirror(G).reshape(*G.shape[:-1], self._pairs.full.size)
 
-    def finish(self, totals, of_rows, G=None):
-        """da, db (q,), dZ (m, q) and dL/dlog of either scale."""
+    def finish(self, totals, G=None):
+        """da, db (q,), of centres and heights alone, and dZ (m, q)."""
         # dt/da = (b / p^2) u, dt/db = -(a / p^2) u; for the height -(a b / p) u^2 / 2:
         # d(a b / p)/da = (b / p)^2, and in z and z' -+ (a b / p) u.
         G = None if G is None else self.spread(G)
-        dp, slopes = self.gaussian.finish(totals, of_rows, G)
+        slopes = self.gaussian.finish(totals, G)
         dt, dh = slopes[:-1].T, slopes[-1]
         a, b, u = self._a, self._b, self._u
         p = a + b
         slope = np.einsum("pq,pq->q", dt, u) / p
         square = 0.5 * (dh @ u**2)
-        da = dp + (b / p) * slope - (b / p) ** 2 * square
-        db = dp - (a / p) * slope - (a / p) ** 2 * square
+        da = (b / p) * slope - (b / p) ** 2 * square
+        db = -(a / p) * slope - (a / p) ** 2 * square
         of_height = (a * b / p) * u * dh[:, None]
         m, q = len(self._pairs.full), u.shape[1]
         dZ = ((a / p) * dt - of_height).reshape(m, m, q).sum(axis=1)
         dZ += ((b / p) * dt + of_height).reshape(m, m, q).sum(axis=0)
-        return da, db, dZ, of_rows[-1]
+        return da, db, dZ

@@ -11,8 +11,8 @@ import numpy as np
 # Multiplications up to which OpenBLAS takes a product for small.
 SMALL = 10**6
 
-# Rows of a piece, which fill its kernels' registers evenly.
-PIECE_ROWS = 32
+# Rows of a piece, which fill its kernels' registers evenly, six or eight at a time.
+PIECE_ROWS = 24
 
 
 def multiply_rows(A, B, out):
@@ -47,16 +47,20 @@ def multiply_rows(A, B, out):
 def multiply_columns(A, B):
     """``A @ B`` (k, m), for few rows A (k, n) and many columns B (n, m)."""
     n_columns = B.shape[1]
-    n_pieces = max(1, -(-A.size * n_columns // SMALL))
+    fewest = max(1, -(-A.size * n_columns // SMALL))
+    # A few columns that are left over would cost as much as a piece's half.
+    numbers = range(fewest, min(2 * fewest, n_columns) + 1)
+    n_pieces = next((n for n in numbers if n_columns % n == 0), fewest)
     width = n_columns // n_pieces
     whole = width * n_pieces
     out = np.empty((len(A), n_columns))
     if whole:
-        np.matmul(A, _stack(B, whole, width), out=_stack(out, whole, width))
+        np.matmul(A, _stack(B, n_pieces, width), out=_stack(out, n_pieces, width))
     if whole < n_columns:
         np.matmul(A, B[:, whole:], out=out[:, whole:])
     return out
 
 
-def _stack(array, whole, width):
-    return array[:, :whole].reshape(len(array), -1, width).swapaxes(0, 1)
+def _stack(array, n_pieces, width):
+    pieces = array[:, : n_pieces * width].reshape(len(array), n_pieces, width)
+    return pieces.swapaxes(0, 1)

@@ -17,6 +17,7 @@ References
    Latent Variables and Uncertain Inputs in Gaussian Processes", JMLR 17, 2016.
 """
 
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -28,10 +29,10 @@ from gplvm.kernels._form import SUPPORTED, Form, all_of, terms_of
 from gplvm.kernels._moments import (
     GaussianMeans,
     GaussianProducts,
+    GaussianRows,
     GaussianSquares,
     pairs_of,
-    pull_rows,
-    row_factors,
+    pull_precisions,
 )
 from gplvm.kernels.covariance import check_inputs, check_kernel
 
@@ -153,11 +154,27 @@ def evaluate_expectations(kernel, mu, S, Z):
     def pullback(dpsi0, dpsi1, dpsi2):
         weighed = expectations.weighed(dpsi2) if dpsi2.ndim == 1 else None
         dmu, dS, sums = rows.pull(dpsi0, dpsi1, dpsi2, weighed)
-        shared = () if weighed is None else (dpsi2, rows.totals())
-        dtheta, dZ = expectations.finish(sums, *shared)
+        of_products = None
+        if weighed is not None:
+            of_products = expectations.finish_products(rows.sums(), dpsi2)
+        dtheta, dZ = expectations.finish(sums, of_products)
         return dtheta, dmu, dS, dZ
 
     return rows.psi0, rows.psi1, rows.psi2, pullback
+
+
+@lru_cache(maxsize=8)
+def _products_of(n_gaussians):
+    """Couples of Gaussians, and the functions' powers of the Gaussians.
+
+    The functions are the Gaussians, their squares, and their products with each other:
+    their precisions and the logarithms of their heights are the Gaussians' times these
+    powers (n_functions, n_gaussians), whose transpose leads back.
+    """
+    couples, once = list(combinations(range(n_gaussians), 2)), np.eye(n_gaussians)
+    of_couples = [once[i] + once[j] for i, j in couples]
+    powers = np.array([*once, *2.0 * once, *of_couples])
+    return couples, powers.reshape(2 * n_gaussians + len(couples), n_gaussians)
 
 
 class Expectations:
@@ -180,26 +197,24 @@ class Expectations:
         self.pairs = pairs = pairs_of(len(Z))
         gaussians = self.form.gaussians
         # Gaussians know distances only: centred, these lose fewest digits.
-        self.origin = Z.mean(axis=0)
+        self.origin = Z.sum(axis=0) / len(Z)
         centred = Z - self.origin
         self.means = [
             GaussianMeans(r, centred, np.full(len(Z), np.log(c))) for c, r in gaussians
         ]
         self.squares = [GaussianSquares(centred, c, r, pairs) for c, r in gaussians]
-        self.couples = list(combinations(range(len(gaussians)), 2))
+        self.couples, self.powers = _products_of(len(gaussians))
         self.products = self.squares + [
             GaussianProducts(
                 centred, *zip(gaussians[i], gaussians[j], strict=True), pairs
             )
             for i, j in self.couples
         ]
-        functions = self.means + [products.gaussian for products in self.products]
-        self.precisions = np.array([f.precision for f in functions]).reshape(
-            len(functions), Z.shape[1]
-        )
+        precisions = np.array([r for _, r in gaussians])
+        precisions = precisions.reshape(len(gaussians), Z.shape[1])
+        self.precisions = self.powers @ precisions
         # Beyond so many length scales from their origin, expanded squares of distances
         # have no digits left, and no expectation is better than a wrong one.
-        precisions = np.array([r for _, r in gaussians]).reshape(-1, Z.shape[1])
         with np.errstate(divide="ignore"):
             self.farthest = _FARTHEST / np.sqrt(precisions.max(axis=0, initial=0.0))
         self.farthest = self.farthest[:, None]
@@ -217,7 +232,10 @@ class Expectations:
         )
 
     def rows(self, mu, S, out=None):
-        """The statistics of a chunk of rows; `out` (n, P) is memory they may keep."""
+        """The statistics of a chunk of rows.
+
+        `out` (n, P) is memory that `psi2` or `totals` fill, and `pull` then reads.
+        """
         return _Rows(self, mu, S, out)
 
     def weighed(self, dpsi2):
@@ -236,54 +254,55 @@ class Expectations:
         parts += totals[len(parts) :]
         return sum(parts[1:], parts[0])
 
-    def finish(self, sums, dpsi2=None, totals=None):
+    def finish_products(self, totals, dpsi2=None):
+        """What `finish` takes, from `_Rows.totals` of all rows with one dpsi2 (P,).
+
+        dL/dprecisions (n_gaussians, q), of centres and heights alone, and dL/dZ.
+        Without `dpsi2` the totals are of the weighed functions.
+        """
+        dprecisions, dZ = np.zeros((len(self.means), self.shape[1])), 0.0
+        for i, squares in enumerate(self.squares):
+            dr, dZ_part = squares.finish(totals[i], dpsi2)
+            dprecisions[i] += dr
+            dZ = dZ + dZ_part
+        for place, (i, j) in enumerate(self.couples, len(self.squares)):
+            da, db, dZ_part = self.products[place].finish(totals[place], dpsi2)
+            dprecisions[i] += da
+            dprecisions[j] += db
+            dZ = dZ + dZ_part
+        return dprecisions, dZ
+
+    def finish(self, sums, of_products=None):
         """dL/dtheta and dL/dZ from the sums of `_Rows.pull` over all the rows.
 
-        If all of these had the same `dpsi2` (P,), with the sums of `_Rows.totals`.
+        If these had the same dpsi2, with what `finish_products` returned.
         """
-        form, position = self.form, 1
-        dscales, dprecisions = np.zeros(len(self.means)), [0.0] * len(self.means)
-        dZ, dbias, dvariances = 0.0, 0.0, 0.0
+        position, dbias, dvariances = 2, 0.0, 0.0
 
         def take(n):
             nonlocal position
             position += n
             return sums[position - n : position]
 
-        n_means, n_products = len(self.means), len(self.products)
-        of_means, of_products = take(n_means), totals
-        if dpsi2 is None:
-            of_products = take(n_products)
-        of_rows = take(1)[0] if n_means else None
-        for i, means in enumerate(self.means):
-            dprecisions[i], slopes = means.finish(of_means[i], of_rows[i])
-            dscales[i] = of_rows[i, -1]
-            dZ = dZ + slopes[:-1].T
-        for i, squares in enumerate(self.squares):
-            dr, dZ_part, dlog = squares.finish(
-                of_products[i], of_rows[n_means + i], dpsi2
-            )
-            dprecisions[i] = dprecisions[i] + dr
-            dscales[i] += dlog
-            dZ = dZ + dZ_part
-        for place, (i, j) in enumerate(self.couples, len(self.squares)):
-            da, db, dZ_part, dlog = self.products[place].finish(
-                of_products[place], of_rows[n_means + place], dpsi2
-            )
-            dprecisions[i] = dprecisions[i] + da
-            dprecisions[j] = dprecisions[j] + db
-            dscales[[i, j]] += dlog
-            dZ = dZ + dZ_part
+        of_means = take(len(self.means))
+        if of_products is None:
+            of_products = self.finish_products(take(len(self.products)))
+        dprecisions, dZ = of_products
+        for means, totals in zip(self.means, of_means, strict=True):
+            dZ = dZ + means.finish(totals)[:-1].T
+        of_rows, powers = sums[1], self.powers.T
+        dprecisions = dprecisions + powers @ pull_precisions(self.precisions, of_rows)
         if self.affine is not None:
             parts = [self.affine.finish(take(4))]
             for i, cross in enumerate(self.crosses):
                 dp, *part = cross.finish(take(5))
-                dprecisions[i] = dprecisions[i] + dp
+                dprecisions[i] += dp
                 parts.append(part)
             for dbias_part, dv_part, dZ_part in parts:
                 dbias, dvariances = dbias + dbias_part, dvariances + dv_part
                 dZ = dZ + dZ_part
-        dtheta = form.pull(sums[0], dbias, dvariances, dscales, dprecisions)
+        dscales = powers @ of_rows[:, -1]
+        dtheta = self.form.pull(sums[0], dbias, dvariances, dscales, dprecisions)
         return dtheta, dZ
 
 
@@ -292,20 +311,22 @@ class _Rows:
 
     def __init__(self, expectations, mu, S, out):
         self._expectations, self._mu, self._S = expectations, mu, S
-        self._by_column = by_column = (mu - expectations.origin).T.copy()
-        by_column[np.abs(by_column) > expectations.farthest] = np.nan
-        self._left = row_factors(expectations.precisions, by_column, S.T.copy())
-        n_means = len(expectations.means)
+        by_column = (mu - expectations.origin).T.copy()
+        too_far = np.abs(by_column) > expectations.farthest
+        if too_far.any():
+            by_column[too_far] = np.nan
+        self._gaussian = GaussianRows(expectations.precisions, by_column, S.T.copy())
+        n_means, left = len(expectations.means), self._gaussian.left
         terms = [
-            means.values(left)
-            for means, left in zip(expectations.means, self._left, strict=False)
+            means.values(left_of_one)
+            for means, left_of_one in zip(expectations.means, left, strict=False)
         ]
-        self._products = list(
-            zip(expectations.products, self._left[n_means:], strict=True)
-        )
-        # The functions that make psi2, and the memory in which they may be kept.
+        self._products = list(zip(expectations.products, left[n_means:], strict=True))
+        # The functions that make psi2, or memory for them, which `totals` fill too.
         self._functions = [None] * len(self._products)
-        self._out = [out, *self._functions[1:]]
+        if self._products:
+            self._functions[0] = out
+        self._are_made = [False] * len(self._products)
         self.psi0 = np.full(len(mu), expectations.form.constant_variance)
         self._terms, self._affine_psi2 = terms, []
         if expectations.affine is not None:
@@ -331,31 +352,52 @@ class _Rows:
         return sum(parts[1:], parts[0])
 
     def _whole(self, i):
-        if self._functions[i] is None:
+        if not self._are_made[i]:
             products, left = self._products[i]
-            self._functions[i] = products.gaussian.values(left, self._out[i])
+            self._functions[i] = products.gaussian.values(left, self._functions[i])
+            self._are_made[i] = True
         return self._functions[i]
 
-    def totals(self):
-        """Sums over the rows, which may be added up, for `Expectations.psi2_total`.
+    def totals(self, rows=slice(None)):
+        """Sums over some rows, which may be added up, for `Expectations.psi2_total`.
 
         Where dpsi2 is the same for all rows, `Expectations.finish` takes them too.
         """
-        totals = []
-        for i, (products, left) in enumerate(self._products):
-            if self._functions[i] is None:
-                totals.append(products.gaussian.totals(left, self._out[i]))
-                self._functions[i] = self._out[i]
-            else:
-                totals.append(products.gaussian.sums(left, self._functions[i]))
+        totals = [
+            products.gaussian.totals(left[:, rows], None if F is None else F[rows])
+            for (products, left), F in zip(self._products, self._functions, strict=True)
+        ]
+        return totals + [psi2[rows].sum(axis=0) for psi2 in self._affine_psi2]
+
+    def sums(self):
+        """`totals` of all the rows after `psi2`."""
+        totals = [
+            products.gaussian.sums(left, self._whole(i))
+            for i, (products, left) in enumerate(self._products)
+        ]
         return totals + [psi2.sum(axis=0) for psi2 in self._affine_psi2]
+
+    def pull_shared(self, weighed, rows=slice(None)):
+        """The part of `pull` that a dpsi2 (P,) of all rows has, for some of them."""
+        moments = self._gaussian.moments[len(self._terms) :]
+        for i, (products, left) in enumerate(self._products):
+            F = self._functions[i]
+            products.gaussian.moments(
+                left[:, rows],
+                weighed[i],
+                moments[i][rows],
+                None if F is None else F[rows],
+            )
 
     def pull(self, dpsi0, dpsi1, dpsi2, weighed=None, sums=True):
         """dmu, dS (n, q), and sums for `Expectations.finish`, which may be added up.
 
-        `weighed` is that of a dpsi2 (P,) shared by all rows, else dpsi2 is (n, P).
-        Without `sums` there is less to do.
+        `weighed` is that of a dpsi2 (P,) shared by all rows, unless `pull_shared` had
+        it for all of them before; else dpsi2 is (n, P). Without `sums` there is less to
+        do.
         """
+        if weighed is not None:
+            self.pull_shared(weighed)
         expectations = self._expectations
         dmeans = [dpsi1] * len(self._terms)
         parts, of_affine = [], []
@@ -371,32 +413,21 @@ class _Rows:
                 parts.append(part)
                 of_affine += cross_sums
 
+        functions = list(zip(expectations.means, self._terms, dmeans, strict=True))
+        if dpsi2.ndim == 2:
+            functions += [
+                (products.gaussian, self._whole(i), products.spread(dpsi2))
+                for i, (products, _) in enumerate(self._products)
+            ]
         of_centres = []
-
-        def moments(gaussian, left, F, G):
-            F = F * G
+        for i, (gaussian, F, G) in enumerate(functions):
+            left, F = self._gaussian.left[i], F * G
+            gaussian.moments(left, gaussian.plain, self._gaussian.moments[i], F)
             if sums:
                 of_centres.append(gaussian.sums(left, F))
-            return gaussian.moments(left, gaussian.plain, F)
-
-        pulled = list(map(moments, expectations.means, self._left, self._terms, dmeans))
-        for i, (products, left) in enumerate(self._products):
-            gaussian = products.gaussian
-            if weighed is None:
-                G = products.spread(dpsi2)
-                pulled.append(moments(gaussian, left, self._whole(i), G))
-            else:
-                F = self._functions[i]
-                pulled.append(gaussian.moments(left, weighed[i], F))
-        if pulled:
-            dmu, dS, of_rows = pull_rows(
-                self._by_column,
-                self._left,
-                np.stack(pulled).swapaxes(1, 2).copy(),
-            )
-            parts.append((dmu.T, dS.T))
-            of_centres.append(of_rows)
+        dmu, dS, of_rows = self._gaussian.pull()
+        parts.append((dmu.T, dS.T))
         dmu, dS = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
         if not sums:
             return dmu, dS, None
-        return dmu, dS, [dpsi0.sum(), *of_centres, *of_affine]
+        return dmu, dS, [dpsi0.sum(), of_rows, *of_centres, *of_affine]
