@@ -12,7 +12,7 @@ from gplvm._growing_fit import POSITIONS, GrowingFit, level_sizes
 from gplvm._placement import Anchors
 from gplvm._row_stream import stream_rows
 from gplvm._stochastic_bayesian import StochasticModel, StreamLikelihood
-from gplvm._stochastic_fit import N_PASSES, Schedule, Stream, run_passes
+from gplvm._stochastic_fit import Schedule, Stream, n_passes, run_passes
 from gplvm._validation import validated
 
 # Iterations of a climb at most.
@@ -158,7 +158,9 @@ class _BatchFit(GrowingFit):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.most_iterations += N_PASSES
+        self._batch_size = min(self._estimator.batch_size, len(self._rows))
+        self._n_passes = n_passes(len(self._rows), self._batch_size)
+        self.most_iterations += self._n_passes
 
     def _levels(self):
         return joint_sizes(self._rows.shape, *self._shape)
@@ -186,8 +188,8 @@ class _BatchFit(GrowingFit):
     def _walk(self, model):
         """Passes over all rows."""
         anchors, of_rows = self._anchors()
-        passes = min(N_PASSES, self._estimator.max_iter)
-        if passes < N_PASSES:
+        passes = min(self._n_passes, self._estimator.max_iter)
+        if passes < self._n_passes:
             self.problem = self.problem or (
                 f"{type(self._estimator).__name__} stopped after {passes} passes over "
                 "the rows: max_iter reached."
@@ -203,7 +205,7 @@ class _BatchFit(GrowingFit):
             )
             return self._stopped
 
-        size = min(self._estimator.batch_size, len(self._rows))
+        rows = len(self._rows), self._batch_size, self._sizes[-1]
         try:
             run_passes(
                 model,
@@ -212,7 +214,7 @@ class _BatchFit(GrowingFit):
                 self._std,
                 self._placed,
                 anchors,
-                Schedule(len(self._rows), size, self._sizes[-1], passes),
+                Schedule(*rows, passes),
                 random_state=self._rng,
                 report=report,
             )

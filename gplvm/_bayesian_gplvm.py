@@ -92,7 +92,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
     max_iter : int, default=1000
         Iterations of L-BFGS at most, of each climb if the fit grows (see the notes).
         With `batch_size` no climb takes more than 600, and it is the number of passes
-        over the rows at most, too, of which there are 3.
+        over the rows at most, too: there are 3, or as many as have 500 batches.
 
     tol : float, default=2e-3
         The fit has converged when an iteration raises the bound by less than this many

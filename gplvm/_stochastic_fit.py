@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Passes over the rows that do not all climb together.
-N_PASSES = 3
+# Passes over the rows that do not all climb together, and batches in all of them: of
+# flow of 2000 rows, in batches of 1000 while 1000 rows climbed, six batches ended 6
+# percent below the bound of all rows climbing together, 200 batches 2.6, and 500 1.9.
+_FEWEST_PASSES, _FEWEST_BATCHES = 3, 500
 
 # Evaluations of the bound of a row that is met again.
 _STEPS = 2
@@ -29,6 +31,12 @@ _COOLING = 0.5
 # In a stream the pace grows to one over so many batches, and then falls as
 # (1 + batches / this)^(-1/2).
 _FIRST_BATCHES, _FADING = 10.0, 20.0
+
+
+def n_passes(n_samples, batch_size):
+    """How many passes over so many rows there are."""
+    per_pass = -(-n_samples // batch_size)
+    return max(_FEWEST_PASSES, -(-_FEWEST_BATCHES // per_pass))
 
 
 @dataclass

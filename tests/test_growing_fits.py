@@ -12,7 +12,7 @@ from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning
 
 import gplvm
-from gplvm import _batch_fitting, _growing_fit
+from gplvm import _batch_fitting, _growing_fit, _stochastic_fit
 from gplvm._bayesian import BayesianLikelihood
 from gplvm._bayesian_gplvm import BayesianGPLVM
 from gplvm._optimize import BadStartError
@@ -25,6 +25,7 @@ def few_rows(monkeypatch):
     monkeypatch.setattr(_growing_fit, "_FIRST_ROWS", 60)
     monkeypatch.setattr(_growing_fit, "_ROWS_PER_POINT", 5)
     monkeypatch.setattr(_batch_fitting, "_JOINT_PARAMETERS", 480)
+    monkeypatch.setattr(_stochastic_fit, "_FEWEST_BATCHES", 20)
 
 
 def _data(n=300, seed=0, dtype=float):
@@ -42,6 +43,7 @@ def _estimator(**parameters):
 @pytest.mark.parametrize("n_joint", [480, 1200])
 def test_comes_near_the_collapsed_fit(few_rows, monkeypatch, n_joint):
     monkeypatch.setattr(_batch_fitting, "_JOINT_PARAMETERS", 4 * n_joint)
+    monkeypatch.setattr(_stochastic_fit, "_FEWEST_BATCHES", 500)
     X = _data(1200)
     collapsed = _estimator().fit(X)
     stochastic = _estimator(batch_size=50).fit(X)
@@ -216,7 +218,7 @@ def test_callbacks_see_every_stage_and_may_stop_it(few_rows):
     early = _estimator(batch_size=60).set_callbacks(Patience(5)).fit(X)
     assert early.n_iter_ == 5
     assert early.embedding_.shape == (300, 2)
-    # The last calls are those of three passes and of the fit.
+    # The last calls are those of four passes and of the fit.
     passing = _estimator(batch_size=60).set_callbacks(Patience(endless.calls - 3))
     assert passing.fit(X).n_iter_ == whole.n_iter_ - 2
     assert_array_equal(passing.loss_curve_, whole.loss_curve_[:-2])
@@ -290,6 +292,12 @@ def test_few_rows_are_fitted_as_without_batches():
 def test_start_has_to_be_of_all_rows(few_rows, init):
     with pytest.raises(ValueError, match=r"expected .* = \(300, 2\)"):
         _estimator(batch_size=60, init=init).fit(_data())
+
+
+def test_how_many_passes_there_are():
+    assert _stochastic_fit.n_passes(1_000_000, 1000) == 3
+    assert _stochastic_fit.n_passes(100_000, 1000) == 5
+    assert _stochastic_fit.n_passes(1999, 1000) == 250
 
 
 def test_how_many_rows_climb_together():
