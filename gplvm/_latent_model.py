@@ -16,6 +16,7 @@ from gplvm._imputation import Imputation
 from gplvm._parallel import whole_tiles
 from gplvm._projection import (
     apart_starts,
+    equal_neighbors,
     equal_rows,
     laplace_covariance,
     nearest_rows,
@@ -288,8 +289,10 @@ class LatentModel(
             return self._back_constrained(Y), Y, dtype
         training = self._training_rows
         neighbors = nearest_rows(Y, training, min(_N_NEIGHBORS, len(training)))
-        # A training row is among its own nearest neighbours, equal to the bit.
-        owner = equal_rows(Y, neighbors, lambda rows: _take(training, rows))
+        if isinstance(training, CentredSparse):
+            owner = equal_neighbors(Y, neighbors, training)
+        else:
+            owner = equal_rows(Y, training)
         positions, new = self._embedding[owner], owner < 0
         if new.any():
             positions[new] = project_rows(
@@ -343,10 +346,3 @@ class LatentModel(
         tags.input_tags.sparse = self._accepts_sparse()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _take(training, indices):
-    """Rows of the centred training data."""
-    if isinstance(training, CentredSparse):
-        return training.rows(indices)
-    return training[indices]

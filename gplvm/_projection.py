@@ -6,7 +6,7 @@ Each row takes its own path, so that it ends in the same place alone and in a ba
 import numpy as np
 
 from gplvm._centred import CentredSparse
-from gplvm._parallel import row_blocks
+from gplvm._parallel import TILE, row_blocks, whole_tiles
 
 # A step is no longer than so many first steps: far from all training rows the density
 # is a plateau, which may be higher than a start and leads nowhere.
@@ -31,50 +31,83 @@ def nearest_rows(Y, training, n_neighbors):
     t_observed = ~np.isnan(training)
     complete = t_observed.all()
     t = training if complete else np.where(t_observed, training, 0.0)
-    t_squares = (t**2).T
+    t_squares, t_mask = (t**2).T, t_observed.astype(float)
     of_whole = t_squares.sum(axis=0)
     for rows in row_blocks(len(Y)):
         observed = ~np.isnan(Y[rows])
         if complete and observed.all():
-            distance = of_whole - 2.0 * (Y[rows] @ t.T)
+            distance = of_whole - 2.0 * _products(Y[rows], t.T)
             nearest[rows] = _smallest(distance, n_neighbors)
             continue
-        y = np.where(observed, Y[rows], 0.0)
-        distance = observed @ t_squares - 2.0 * (y @ t.T)
+        y, mask = np.where(observed, Y[rows], 0.0), observed.astype(float)
+        distance = _products(mask, t_squares) - 2.0 * _products(y, t.T)
         if not complete:
-            shared = observed.astype(float) @ t_observed.T
-            distance += y**2 @ t_observed.T
+            shared = mask @ t_mask.T
+            distance += _products(y**2, t_mask.T)
             with np.errstate(divide="ignore", invalid="ignore"):
                 distance = np.where(shared > 0, distance / shared, np.inf)
         nearest[rows] = _smallest(distance, n_neighbors)
     return nearest
 
 
-def equal_rows(Y, neighbors, training_rows):
-    """Which of its nearest training rows each row equals to the bit, or -1.
+def _products(A, B):
+    """``A @ B``, each row the same to the bit whatever rows it comes with.
+
+    Where many training rows are equally near, rounding decides which are taken. BLAS
+    rounds products of other shapes differently, so all have the same.
+    """
+    padded = A[whole_tiles(np.arange(len(A)))]
+    tiles = np.matmul(padded.reshape(-1, TILE, A.shape[1]), B)
+    return tiles.reshape(len(padded), -1)[: len(A)]
+
+
+def equal_rows(Y, training):
+    """Which training row each row equals to the bit, the first of equal ones, or -1.
 
     Parameters
     ----------
     Y : ndarray of shape (n_rows, n_features)
         Rows, NaN where they are missing.
 
-    neighbors : ndarray of shape (n_rows, n_neighbors)
-        Numbers of training rows. Of equal ones the lowest counts: their order is that
-        of distances that rounding may tell apart, in another batch differently.
-
-    training_rows : callable
-        ``training_rows(numbers) -> (n_rows, n_features)``.
+    training : ndarray of shape (n_samples, n_features)
+        Training rows.
 
     Returns
     -------
     owner : ndarray of shape (n_rows,)
     """
+    marks = _marks(training)
+    order = np.argsort(marks, kind="stable")
+    place = np.searchsorted(marks, _marks(Y), sorter=order)
+    candidate = order[np.minimum(place, len(order) - 1)]
+    return np.where(_same(training[candidate], Y), candidate, -1)
+
+
+def equal_neighbors(Y, neighbors, training):
+    """`equal_rows` for a `CentredSparse` `training`, among each row's nearest.
+
+    Of equal rows the first that is among them counts.
+    """
     owner = np.full(len(Y), -1)
     for candidates in np.sort(neighbors, axis=1).T[::-1]:
-        nearest = training_rows(candidates)
-        same = ((nearest == Y) | (np.isnan(Y) & np.isnan(nearest))).all(axis=1)
+        same = _same(training.rows(candidates), Y)
         owner[same] = candidates[same]
     return owner
+
+
+def _same(rows, Y):
+    return ((rows == Y) | (np.isnan(Y) & np.isnan(rows))).all(axis=1)
+
+
+def _marks(Y):
+    """A number of 64 bits for each row, the same for equal rows."""
+    factors = np.random.default_rng(0).integers(2**63, size=Y.shape[1], dtype=np.uint64)
+    marks = np.empty(len(Y), dtype=np.uint64)
+    for rows in row_blocks(len(Y)):
+        # One NaN and one zero, whichever bits they have.
+        block = np.where(np.isnan(Y[rows]), np.nan, Y[rows]) + 0.0
+        marks[rows] = block.view(np.uint64) @ (2 * factors + 1)  # modulo 2^64
+    return marks
 
 
 def _smallest(distance, n_neighbors):

@@ -280,18 +280,22 @@ def infer_new_rows(functions, Y, *, training, means, stds, n_threads=None):
     """
     curvatures = (2 * means.shape[1]) ** 2
     size = max(1, min(_CURVATURES // curvatures, functions.most_rows))
+    owner = equal_rows(Y, training)
     parts = [
         _infer_block(
-            functions.row_bound(Y[rows], n_threads), Y[rows], training, means, stds
+            functions.row_bound(Y[rows], n_threads),
+            Y[rows],
+            owner[rows],
+            training,
+            means,
+            stds,
         )
         for rows in row_blocks(len(Y), size)
     ]
     return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _infer_block(row_bound, Y, training, means, stds):
-    neighbors = nearest_rows(Y, training, min(_N_NEIGHBORS, len(training)))
-    owner = equal_rows(Y, neighbors, training.__getitem__)
+def _infer_block(row_bound, Y, owner, training, means, stds):
     known, new = np.flatnonzero(owner >= 0), np.flatnonzero(owner < 0)
     mean, std = np.empty((2, len(Y), means.shape[1]))
     bound = np.empty(len(Y))
@@ -299,7 +303,8 @@ def _infer_block(row_bound, Y, training, means, stds):
     if known.size:
         bound[known], _, _ = row_bound(mean[known], std[known] ** 2, known)
     if new.size:
-        starts = _two_starts(row_bound, new, neighbors[new], means, stds).ravel()
+        neighbors = nearest_rows(Y[new], training, min(_N_NEIGHBORS, len(training)))
+        starts = _two_starts(row_bound, new, neighbors, means, stds).ravel()
         *ends, values = row_bound.settle(
             means[starts], stds[starts], _SETTLING_STEPS, np.repeat(new, 2)
         )

@@ -1,11 +1,17 @@
 """The row-wise minimiser, the search for near rows, and the curvature."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize, rosen, rosen_der
+from scipy.sparse import csr_array
+from sklearn.base import clone
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
+from gplvm import GPLVM, BayesianGPLVM
+from gplvm._centred import CentredSparse
 from gplvm._projection import (
+    equal_neighbors,
     equal_rows,
     laplace_covariance,
     minimize_rows,
@@ -135,9 +141,40 @@ def test_a_step_does_not_leap_onto_the_plateau():
     assert_allclose(ends, 1.0, atol=1e-6)
 
 
-def test_of_equal_training_rows_the_first_counts_in_whatever_order():
+def test_rows_know_themselves_among_equal_ones():
     training = np.array([[0.0, 1.0], [2.0, np.nan], [0.0, 1.0], [2.0, np.nan]])
-    Y = np.array([[0.0, 1.0], [2.0, np.nan], [0.0, np.nan]])
-    for neighbors in ([[0, 2, 1], [1, 3, 0], [0, 1, 2]], [[1, 2, 0], [0, 3, 1]] * 2):
-        owner = equal_rows(Y, np.array(neighbors[:3]), training.__getitem__)
-        assert_array_equal(owner, [0, 1, -1])
+    Y = np.array([[-0.0, 1.0], [2.0, np.nan], [0.0, np.nan], [0.0, 1.0 + 1e-15]])
+    assert_array_equal(equal_rows(Y, training), [0, 1, -1, -1])
+    assert_array_equal(equal_rows(training[1:], training), [1, 0, 1])
+    sparse = CentredSparse(csr_array(np.nan_to_num(training)), np.zeros(2))
+    for neighbors in ([[0, 2], [1, 3]], [[2, 0], [3, 1]]):
+        owner = equal_neighbors(np.nan_to_num(Y[:2]), np.array(neighbors), sparse)
+        assert_array_equal(owner, [0, 1])
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_neighbours_do_not_depend_on_the_batch(holes):
+    # Binary rows, of which many are equally near.
+    rng = np.random.default_rng(3)
+    training = rng.integers(2, size=(40, 60)) - 0.3
+    Y = rng.integers(2, size=(150, 60)) - 0.3
+    if holes:
+        Y[rng.random(Y.shape) < 0.3] = np.nan
+    together = nearest_rows(Y, training, 5)
+    for rows in (slice(7, 8), slice(3, 40), slice(149, None)):
+        assert_array_equal(nearest_rows(Y[rows], training, 5), together[rows])
+    order = rng.permutation(150)
+    assert_array_equal(nearest_rows(Y[order], training, 5), together[order])
+
+
+@pytest.mark.parametrize("model", [GPLVM(2, n_inducing=5), BayesianGPLVM(2)])
+def test_training_rows_with_holes_and_many_equally_near_know_themselves(model):
+    # Rows of zeros are at no distance from each other, whatever is missing.
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((60, 4)) < 0.5, 0.0, rng.normal(size=(60, 4)))
+    X[20:] = 0.0
+    X[rng.random(X.shape) < 0.3] = np.nan
+    X[np.isnan(X).all(axis=1), 0] = 0.0
+    _, first = np.unique(np.nan_to_num(X, nan=9.0), axis=0, return_index=True)
+    model = clone(model).set_params(noise_variance=0.1, random_state=0, tol=0.1).fit(X)
+    assert_array_equal(model.transform(X)[first], model.embedding_[first])
