@@ -4,9 +4,10 @@ import threading
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gplvm import _parallel
+from gplvm import GPLVM, _parallel
 
 
 def _threads():
@@ -25,7 +26,8 @@ def two_threads():
     "context",
     [
         _parallel.one_blas_thread,
-        _parallel.numpy_blas_at_one_thread,
+        lambda: _parallel.threads_for_factors(1000),
+        lambda: _parallel.threads_for_factors(10),
         lambda: _parallel.threads_for_products(10**9),
     ],
 )
@@ -100,3 +102,16 @@ def test_threads_have_the_error_state_of_their_caller():
             assert np.isinf(map_blocks(square, blocks)).all()
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
         _parallel.map_blocks(square, blocks)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_small_fits_are_the_same_to_the_bit_whatever_the_threads(kernel):
+    X = np.random.default_rng(0).normal(size=(60, 4)) ** 3
+    fits = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            model = GPLVM(kernel=kernel, max_iter=5, tol=1.0).fit(X)
+            fits.append((model.embedding_, model.score_samples(X[:9] + 0.1)))
+    for one, other in zip(*fits, strict=True):
+        assert_array_equal(one, other)
