@@ -18,7 +18,13 @@ from gplvm._bayesian_starts import (
     shaken,
     with_inducing_points,
 )
-from gplvm._centred import centred, check_unit, has_nan, mean_variance
+from gplvm._centred import (
+    centred,
+    centred_for_walk,
+    check_unit,
+    has_nan,
+    mean_variance,
+)
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._latent_model import LatentModel
 from gplvm._optimize import FitMonitor, walks_from
@@ -184,6 +190,11 @@ class BayesianGPLVM(BatchFitting, LatentModel):
     Data are centred and not scaled: features in different units belong into a
     `StandardScaler` first.
 
+    A long walk magnifies differences in the last digits of its data until it ends
+    elsewhere: without `batch_size`, digits that single precision does not hold are left
+    out of the walk, if they are far below the noise, so that both precisions end in the
+    same place. Everything else is computed from the data as they are.
+
     References
     ----------
     .. [1] M. K. Titsias and N. D. Lawrence, "Bayesian Gaussian Process Latent Variable
@@ -304,8 +315,12 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         if isinstance(self.kernel, sk.Kernel):
             kernels.check_expectations(self.kernel, n_components)
         Y, mean = centred(data)
-        variance = mean_variance(Y)
-        likelihood = self._make_likelihood(Y, n_components, variance)
+        least = self.noise_variance or _NOISE_BOUNDS[0] * mean_variance(Y)
+        Y_walked = centred_for_walk(data, Y, least)
+        variance = mean_variance(Y_walked)
+        likelihood = walked = self._make_likelihood(Y, n_components, variance)
+        if Y_walked is not Y:
+            walked = self._make_likelihood(Y_walked, n_components, variance)
         rng = check_random_state(self.random_state)
         monitor = FitMonitor(self, X, y, max_iter=self.max_iter * self.n_restarts)
 
@@ -316,20 +331,20 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             return monitor.iteration(loss, lambda: attributes(make_blocks()))
 
         blocks, minimum = self._climb(
-            likelihood,
+            walked,
             variance,
             n_components,
             n_inducing,
             init=self.init,
             random_state=rng,
             max_iter=self.max_iter,
-            first=self._warm_blocks(likelihood, n_components, n_inducing),
+            first=self._warm_blocks(walked, n_components, n_inducing),
             report=report,
         )
         for name, value in attributes(blocks).items():
             setattr(self, name, value)
         self.elbo_ = float(self.elbo())
-        self.loss_curve_ = minimum.loss_curve
+        self.loss_curve_ = [*minimum.loss_curve[:-1], -self.elbo_ / len(data)]
         self.n_iter_ = len(self.loss_curve_)
         self._converged = minimum.converged
         monitor.close()
