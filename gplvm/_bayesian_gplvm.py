@@ -12,7 +12,13 @@ from gplvm import _diagnostics, _latent, kernels
 from gplvm._batch_fitting import BatchFitting
 from gplvm._bayesian import BayesianLikelihood, BayesianPatternLikelihood
 from gplvm._bayesian_starts import default_kernel
-from gplvm._centred import centred, check_unit, has_nan, mean_variance
+from gplvm._centred import (
+    centred,
+    centred_for_walk,
+    check_unit,
+    has_nan,
+    mean_variance,
+)
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._growing_fit import GrowingFit
 from gplvm._latent_model import LatentModel
@@ -184,6 +190,11 @@ class BayesianGPLVM(BatchFitting, LatentModel):
     Data are centred and not scaled: features in different units belong into a
     `StandardScaler` first.
 
+    A long walk magnifies differences in the last digits of its data until it ends
+    elsewhere: without `batch_size`, digits that single precision does not hold are left
+    out of the walk, if they are far below the noise, so that both precisions end in the
+    same place. Everything else is computed from the data as they are.
+
     References
     ----------
     .. [1] M. K. Titsias and N. D. Lawrence, "Bayesian Gaussian Process Latent Variable
@@ -302,9 +313,13 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             kernels.check_expectations(self.kernel, shape[0])
         if self.batch_size is None:
             Y, mean = centred(data)
-            variance = mean_variance(Y)
-            known = self._make_likelihood(Y, shape[0], variance)
-            fit = GrowingFit(self, known, variance, shape)
+            least = self.noise_variance or _NOISE_BOUNDS[0] * mean_variance(Y)
+            Y_walked = centred_for_walk(data, Y, least)
+            variance = mean_variance(Y_walked)
+            likelihood = walked = self._make_likelihood(Y, shape[0], variance)
+            if Y_walked is not Y:
+                walked = self._make_likelihood(Y_walked, shape[0], variance)
+            fit = GrowingFit(self, likelihood, variance, shape, walked=walked)
         else:
             fit, mean = self._batch_fit(data, shape)
         monitor = FitMonitor(self, X, y, max_iter=fit.most_iterations)

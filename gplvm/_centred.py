@@ -23,6 +23,11 @@ _CANCELLED = 1e-15
 # A column that varies by less than this share of its size is constant.
 ROUNDING = 4 * np.finfo(float).eps
 
+# Digits are left out of a walk where they change no entry by more than this share of
+# the noise's standard deviation, and single precision holds the data's squares.
+_BELOW_NOISE = 0.1
+_SINGLE_PRECISION = 1e-15, 1e15
+
 # Data whose largest entry lies between these are computed with as they are.
 _PLAIN = 1e-8, 1e8
 
@@ -223,6 +228,39 @@ def centred(data):
     Y[:, constant] *= 0.0
     mean[constant] = np.nanmax(data[:, constant], axis=0)  # so for the rows to come
     return Y, mean
+
+
+def centred_for_walk(data, Y, noise_variance):
+    """The centred data as they were if `data` had come in single precision.
+
+    A long walk magnifies a difference in the last digits of its data, until it ends
+    elsewhere. So that the same data in either precision are one walk, digits that
+    single precision does not hold are left out of it, if they are far below the noise.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_samples, n_features)
+        Data; NaN where they are missing.
+
+    Y : ndarray of shape (n_samples, n_features)
+        The same, centred.
+
+    noise_variance : float
+        The least that the noise's variance may become.
+
+    Returns
+    -------
+    Y : ndarray of shape (n_samples, n_features)
+        The data to walk with; `Y` itself where nothing was left out.
+    """
+    low, high = _SINGLE_PRECISION
+    if data.dtype == np.float32 or not low < np.nanmax(np.abs(data)) < high:
+        return Y
+    rounded = data.astype(np.float32)
+    lost = np.nanmax(np.abs(rounded - data))
+    if lost == 0 or lost > _BELOW_NOISE * np.sqrt(noise_variance):
+        return Y
+    return centred(rounded)[0]
 
 
 def mean_variance(Y):

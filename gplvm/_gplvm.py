@@ -18,6 +18,7 @@ from gplvm._back_constraints import MAPPINGS
 from gplvm._centred import (
     CentredSparse,
     centred,
+    centred_for_walk,
     check_unit,
     has_nan,
     mean_variance,
@@ -212,6 +213,11 @@ class GPLVM(LatentModel):
     Data are centred and not scaled: features in different units belong into a
     `StandardScaler` first.
 
+    A long walk magnifies differences in the last digits of its data until it ends
+    elsewhere: digits that single precision does not hold are left out of the walk, if
+    they are far below the noise, so that both precisions end in the same place.
+    Everything else is computed from the data as they are.
+
     References
     ----------
     .. [1] N. D. Lawrence, "Gaussian Process Latent Variable Models for Visualisation
@@ -350,25 +356,34 @@ class GPLVM(LatentModel):
             )
         variance = mean_variance(Y)
         check_unit(variance, self.noise_variance)
+        Y_walked = Y
+        if not LinearLikelihood.is_linear(self._resolve_kernel(variance)):
+            least = self.noise_variance or _NOISE_BOUNDS[0] * variance
+            Y_walked = centred_for_walk(data, Y, least)
+            variance = mean_variance(Y_walked)
         kernel = self._resolve_kernel(variance)
         n_inducing = self._resolve_n_inducing(Y, kernel)
-        likelihood = self._make_likelihood(kernel, Y, n_inducing)
+        likelihood = walked = self._make_likelihood(kernel, Y, n_inducing)
+        if Y_walked is not Y:
+            walked = self._make_likelihood(kernel, Y_walked, n_inducing)
         rng = check_random_state(self.random_state)
         monitor = FitMonitor(self, X, y, max_iter=self.max_iter * self.n_restarts)
 
-        first, mapping = self._warm_blocks(Y, kernel, n_inducing)
+        first, mapping = self._warm_blocks(Y_walked, kernel, n_inducing)
         if mapping is None and self.back_constraint is not None:
-            mapping = MAPPINGS[self.back_constraint](Y, self.n_components, rng)
+            mapping = MAPPINGS[self.back_constraint](Y_walked, self.n_components, rng)
 
         def attributes(blocks):
+            if Y_walked is not Y and mapping is not None:
+                blocks = {**blocks, "embedding": mapping(blocks["mapping"], Y)}
             return self._fitted_attributes(likelihood, mapping, mean, data, blocks)
 
         def report(make_blocks, loss):
             return monitor.iteration(loss, lambda: attributes(make_blocks()))
 
         problem = {
-            "likelihood": likelihood,
-            "theta_bounds": self._theta_bounds(likelihood, variance),
+            "likelihood": walked,
+            "theta_bounds": self._theta_bounds(walked, variance),
             "latent_prior": self.latent_prior,
             "mapping": mapping,
             "max_iter": self.max_iter,
@@ -378,7 +393,7 @@ class GPLVM(LatentModel):
         }
         minimum = None
         if first is None:
-            candidates = self._candidates(likelihood, variance, n_inducing, rng)
+            candidates = self._candidates(walked, variance, n_inducing, rng)
             first = candidates[0]
             if len(candidates) > 1:
                 dilate = not isinstance(self.init, str)
@@ -387,7 +402,7 @@ class GPLVM(LatentModel):
             _warn_of_interruption("while its starts raced: the best so far is kept")
             blocks = first
         else:
-            starts = self._restarts(first, likelihood, variance, n_inducing, rng)
+            starts = self._restarts(first, walked, variance, n_inducing, rng)
             walks = self._walks(starts, report, problem)
             blocks, minimum = min(walks, key=lambda walk: walk[1].fun)
         for name, value in attributes(blocks).items():

@@ -160,6 +160,9 @@ class GrowingFit:
     shape : tuple of int
         Numbers of latent dimensions and of inducing points.
 
+    walked : BayesianLikelihood or BayesianPatternLikelihood, default=None
+        That of the rows with the digits that the walks see. None: `likelihood`.
+
     Attributes
     ----------
     most_iterations : int
@@ -172,9 +175,10 @@ class GrowingFit:
         What keeps the fit from having converged; "" if nothing does.
     """
 
-    def __init__(self, estimator, likelihood, variance, shape):
+    def __init__(self, estimator, likelihood, variance, shape, walked=None):
         self._estimator, self._variance, self._shape = estimator, variance, shape
-        self._likelihood, self._rows = likelihood, likelihood.Y
+        self._likelihood, self._walked = likelihood, walked or likelihood
+        self._rows = self._walked.Y
         self._rng = check_random_state(estimator.random_state)
         self._mean, self._std = np.empty((2, len(self._rows), shape[0]))
         self._placed = np.zeros(len(self._rows), dtype=bool)
@@ -231,6 +235,9 @@ class GrowingFit:
             # A fit that began with all rows has settled.
             if self._warm is not None or self._sizes[0] < len(self._rows):
                 self._arrive()
+            if self._walked is not self._likelihood:
+                bound = self._likelihood.elbo(**self._blocks(slice(None)))
+                self.losses[-1] = -bound / len(self._rows)
         except KeyboardInterrupt:
             if not self.losses:
                 raise
@@ -269,7 +276,7 @@ class GrowingFit:
 
     def _likelihood_of(self, chosen):
         if len(chosen) == len(self._rows) and isinstance(self._rows, np.ndarray):
-            return self._likelihood
+            return self._walked
         return self._estimator._make_likelihood(
             self._rows[chosen], self._shape[0], self._variance
         )
@@ -394,7 +401,7 @@ class GrowingFit:
             self.losses = []
         if self._warm is None:
             self._settle_again(self._row_bound())
-        blocks, bound = settle(self._blocks(slice(None)), self._likelihood)
+        blocks, bound = settle(self._blocks(slice(None)), self._walked)
         self._mean[:], self._std[:] = (blocks[name] for name in POSITIONS)
         self.losses[-1:] = [-bound / len(self._rows)]
 

@@ -14,8 +14,8 @@ from gplvm._centred import CentredSparse
 from gplvm._parallel import (
     TILE,
     map_blocks,
-    numpy_blas_at_one_thread,
     row_blocks,
+    threads_for_factors,
     whole_tiles,
 )
 from gplvm.gradients.gaussian_process import (
@@ -121,7 +121,7 @@ class DenseLikelihood:
         blocks of rows that stay in cache; beside it stands what the kernel's pullback
         needs of each block, for most kernels that triangle of K once more.
         """
-        with numpy_blas_at_one_thread():
+        with threads_for_factors(len(self.Y)):
             return self._log_likelihood(embedding, theta, eval_gradient)
 
     def _log_likelihood(self, embedding, theta, eval_gradient):
@@ -183,15 +183,17 @@ class DenseLikelihood:
         """W = K^-1 Y, C = L^-1 with K = L L'."""
         kernel = self.kernel.clone_with_theta(theta[:-1])
         noise_variance = float(np.exp(theta[-1]))
-        K = kernels.matrix(kernel, embedding) + noise_variance * np.eye(len(embedding))
-        L = _linalg.cholesky(K)
-        return Posterior(
-            kernel=kernel,
-            inputs=embedding,
-            weights=_linalg.solve(L, self.Y),
-            root=_linalg.inverse_factor(L),
-            noise_variance=noise_variance,
-        )
+        with threads_for_factors(len(self.Y)):
+            K = kernels.matrix(kernel, embedding)
+            np.einsum("ii->i", K)[:] += noise_variance
+            L = _linalg.cholesky(K)
+            return Posterior(
+                kernel=kernel,
+                inputs=embedding,
+                weights=_linalg.solve(L, self.Y),
+                root=_linalg.inverse_factor(L),
+                noise_variance=noise_variance,
+            )
 
 
 class LinearLikelihood:

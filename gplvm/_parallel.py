@@ -26,6 +26,7 @@ _BLOCKS_PER_THREAD = 4
 # A product of fewer multiplications than this, about a millisecond, is done before the
 # threads of BLAS have found together; where the cores are busy, long before.
 _SMALL_PRODUCT = 10**8
+_SMALL_FACTOR = 200  # rows, likewise
 
 
 @cache
@@ -97,14 +98,17 @@ def one_blas_thread():
     return _at_one_thread(_blas().lib_controllers)
 
 
-def numpy_blas_at_one_thread():
-    """A context in which numpy's own BLAS has one thread, and scipy's keeps its own.
+def threads_for_factors(n_rows):
+    """A context for factors and inverses, by scipy, of a matrix of so many rows.
 
     numpy and scipy may each bring a BLAS, and the threads of either wait busily for
     work: between two large factorisations by scipy, a small product by numpy on all
-    the cores costs more than it saves.
+    the cores costs more than it saves. Small factors are done on one thread sooner
+    than others have woken up, and come out the same to the bit.
     """
     of_numpy, of_scipy = _blas_by_owner()
+    if n_rows < _SMALL_FACTOR:
+        return _at_one_thread(of_numpy + of_scipy)
     return _at_one_thread(of_numpy if of_scipy else [])
 
 

@@ -133,7 +133,7 @@ class NotFiniteError(ValueError):
     """Raised where floating point has no finite number for a result."""
 
 
-def finite_or_refused(reason):
+def finite_or_refused(reason, *, on_the_way=True):
     """A decorator for a public function: what it returns is finite, or NotFiniteError.
 
     Inside, numbers may overflow without a warning; infinity and NaN are found in the
@@ -143,6 +143,10 @@ def finite_or_refused(reason):
     ----------
     reason : str
         Why there is one that is not, for the error.
+
+    on_the_way : bool, default=True
+        Whether that is the reason, too, why there was one on the way to the result; a
+        `NotFiniteError` of that is raised as it is otherwise.
     """
 
     def decorate(function):
@@ -158,8 +162,10 @@ def finite_or_refused(reason):
                         return result
                     dtype = np.asarray(bad[0]).dtype
                 except NotFiniteError as error:  # of what was computed on the way
-                    if function.__name__ in str(error):
+                    if not on_the_way or function.__name__ in str(error):
                         raise
+                    cause = error
+                except (OverflowError, ZeroDivisionError) as error:  # Python's own
                     cause = error
             raise NotFiniteError(
                 f"The result of {function.__name__} is not finite in {dtype}: {reason}"

@@ -321,6 +321,29 @@ def test_single_precision_is_within_a_thousandth(model):
     "model",
     [
         LinearAutoencoder(2, random_state=0),
+        SwishMLPClassifier(5, random_state=0),
+        GPLVM(random_state=0),
+        GPLVM(n_inducing=8, random_state=0),
+        GPLVM(back_constraint="mlp", random_state=0),
+        BayesianGPLVM(2, random_state=0),
+        BayesianGPLVM(2, batch_size=10, random_state=0),
+    ],
+    ids=_name,
+)
+def test_digits_beyond_single_precision_do_not_part_long_walks(model):
+    # No decimal fraction has an end in binary: the two differ in their last digits.
+    smooth = np.sin(np.outer(np.linspace(0.1, 3.1, len(X)), [1, 2, 3, 4])) + X
+    narrow = smooth.astype(np.float32)
+    single = _results(clone(model).fit(narrow, Y), narrow)
+    double = _results(clone(model).fit(smooth, Y), smooth)
+    for one, other in zip(single, double, strict=True):
+        assert_allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(other).max())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LinearAutoencoder(2, random_state=0),
         LinearAutoencoder(2, activation="tanh", max_iter=50, random_state=0),
         SwishMLPClassifier(5, solver="lbfgs", max_iter=50, random_state=0),
         GPLVM(max_iter=30, random_state=0),

@@ -4,9 +4,10 @@ import threading
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gplvm import _parallel
+from gplvm import GPLVM, _parallel
 
 
 def _threads():
@@ -25,7 +26,8 @@ def two_threads():
     "context",
     [
         _parallel.one_blas_thread,
-        _parallel.numpy_blas_at_one_thread,
+        lambda: _parallel.threads_for_factors(1000),
+        lambda: _parallel.threads_for_factors(10),
         lambda: _parallel.threads_for_products(10**9),
     ],
 )
@@ -125,3 +127,16 @@ def test_blocks_may_map_blocks():
 
     with _parallel.block_map(6, 2) as map_blocks:
         assert map_blocks(outer, range(6)) == [6 * block for block in range(6)]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_small_fits_are_the_same_to_the_bit_whatever_the_threads(kernel):
+    X = np.random.default_rng(0).normal(size=(60, 4)) ** 3
+    fits = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            model = GPLVM(kernel=kernel, max_iter=5, tol=1.0).fit(X)
+            fits.append((model.embedding_, model.score_samples(X[:9] + 0.1)))
+    for one, other in zip(*fits, strict=True):
+        assert_array_equal(one, other)

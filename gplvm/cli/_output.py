@@ -71,20 +71,33 @@ class OutputFolder:
             for path in self._temporary.rglob("*")
             if path.is_file()
         )
-        listing = "".join(f"{path.as_posix()}\n" for path in files)
-        (self._temporary / MANIFEST).write_text(listing, encoding="utf-8")
         if not self._target.exists():
+            self._list(files)
             _open_to_readers(self._temporary)
             self._temporary.rename(self._target)
             return
-        # A target that exists keeps its identity: somebody may be standing in it.
+        # A target that exists keeps its identity: somebody may be standing in it. What
+        # may be refused comes first, so that the files change places in one go; killed
+        # in it, the command has listed all that is its own, old and new.
         self._refuse_folder_in_place_of_file(files)
-        stale = set(_read_manifest(self._target)) - set(files)
-        for path in [*files, Path(MANIFEST)]:
-            place = self._target / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(self._temporary / path, place)
-        _remove(self._target, stale)
+        for folder in {self._target / path.parent for path in files}:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise UserError(f"cannot write {folder}: no permission")
+        before = _read_manifest(self._target)
+        self._list({*before, *files})
+        for path in files:
+            os.replace(self._temporary / path, self._target / path)
+        _remove(self._target, set(before) - set(files))
+        self._list(files)
+
+    def _list(self, files):
+        """Write the list of files, in the target where that exists."""
+        listing = "".join(f"{path}\n" for path in sorted(p.as_posix() for p in files))
+        new = self._temporary / MANIFEST
+        new.write_text(listing, encoding="utf-8")
+        if self._target.exists():
+            os.replace(new, self._target / MANIFEST)
 
     def _refuse_folder_in_place_of_file(self, files):
         for path in files:
@@ -105,6 +118,8 @@ def _open_to_readers(folder):
 
 
 def _read_manifest(folder):
+    if not (folder / MANIFEST).is_file():
+        return []
     try:
         lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -115,10 +130,17 @@ def _read_manifest(folder):
 
 
 def _remove(folder, files):
+    files = [path for path in files if _is_file_inside(folder, path)]
     for path in files:
-        (folder / path).unlink(missing_ok=True)
+        (folder / path).unlink()
     parents = {parent for path in files for parent in list(path.parents)[:-1]}
     for parent in sorted(parents, key=lambda p: len(p.parts), reverse=True):
         place = folder / parent
         if place.is_dir() and not any(place.iterdir()):
             place.rmdir()
+
+
+def _is_file_inside(folder, path):
+    """Whether there is such a file, and no link on the way leads out of the folder."""
+    place = folder / path
+    return place.is_file() and place.parent.resolve().is_relative_to(folder.resolve())

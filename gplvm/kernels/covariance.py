@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm._validation import NotFiniteError
+from gplvm._validation import NOT_OF_ORDER_ONE, NotFiniteError, finite_or_refused
 
 # Hyperparameters whose squares, and what they are multiplied by, are represented.
 _SMALLEST, _LARGEST = 1e-140, 1e140
@@ -269,6 +269,7 @@ def check_inputs(*inputs):
             )
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE, on_the_way=False)
 def evaluate(kernel, X, Z=None):
     """A covariance matrix and its pullback.
 
@@ -297,7 +298,7 @@ def evaluate(kernel, X, Z=None):
     Raises
     ------
     ValueError
-        If an input is not finite, or its square would not be.
+        If an input is not finite, or its square or a result would not be.
 
     See Also
     --------
@@ -328,6 +329,7 @@ def evaluate(kernel, X, Z=None):
     return K, pullback
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE, on_the_way=False)
 def evaluate_diagonal(kernel, X):
     """The diagonal of ``evaluate(kernel, X)`` and its pullback.
 
@@ -350,7 +352,7 @@ def evaluate_diagonal(kernel, X):
     Raises
     ------
     ValueError
-        If an input is not finite, or its square would not be.
+        If an input is not finite, or its square or a result would not be.
 
     See Also
     --------
@@ -420,6 +422,11 @@ def matrix(kernel, X, Z=None):
     K : ndarray of shape (n, n) or (n, m)
         The covariance; a read-only view where all entries are equal.
 
+    Raises
+    ------
+    ValueError
+        As `evaluate` does.
+
     See Also
     --------
     evaluate : The covariance with its pullback.
@@ -452,6 +459,11 @@ def diagonal(kernel, X):
     k : ndarray of shape (n,)
         Variances, with the noise of a `WhiteKernel`.
 
+    Raises
+    ------
+    ValueError
+        As `evaluate_diagonal` does.
+
     See Also
     --------
     evaluate_diagonal : The variances with their pullback.
@@ -467,6 +479,7 @@ def diagonal(kernel, X):
     return evaluate_diagonal(kernel, X)[0]
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE, on_the_way=False)
 def vjp(kernel, X, dL_dK):
     """Vector-Jacobian product of ``matrix(kernel, X)``.
 
@@ -488,6 +501,11 @@ def vjp(kernel, X, dL_dK):
 
     dL_dX : ndarray of shape (n, q)
         Gradient with respect to the inputs.
+
+    Raises
+    ------
+    ValueError
+        As `evaluate` does, and if a gradient is not finite.
 
     See Also
     --------

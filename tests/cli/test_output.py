@@ -1,5 +1,6 @@
 """Output folders: old whole or new whole, and nothing foreign is touched."""
 
+import contextlib
 import os
 import sys
 
@@ -99,6 +100,59 @@ def test_an_exception_leaves_everything_as_it_was(tmp_path, error):
         _write(folder, mine="new", one="1")
         raise error
     assert _read(tmp_path) == {"out/mine": "m"}
+
+
+@pytest.mark.parametrize("last", range(1, 8))
+def test_a_command_that_was_killed_leaves_nothing_for_good(tmp_path, monkeypatch, last):
+    target = tmp_path / "out"
+    with OutputFolder(target) as folder:
+        _write(folder, a="old", sub__gone="old")
+    _write(target, mine="m")
+    moves = []
+
+    def killed(*args):
+        moves.append(args)
+        if len(moves) >= last:
+            raise SystemExit  # after a kill nothing more is done either
+        return replace(*args)
+
+    replace = os.replace
+    monkeypatch.setattr("os.replace", killed)
+    with (
+        contextlib.suppress(SystemExit),
+        OutputFolder(target, force=True) as folder,
+    ):
+        _write(folder, a="new", b="new", new__c="new")
+    monkeypatch.undo()
+    assert set(_read(target).values()) <= {"old", "new", "m"}
+    with OutputFolder(target, force=True) as folder:
+        _write(folder, d="newest")
+    assert _read(tmp_path) == {"out/d": "newest", "out/mine": "m"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links")
+def test_a_manifest_cannot_reach_outside_through_a_link(tmp_path):
+    _write(tmp_path / "other", precious="p")
+    _write(tmp_path / "out", mine="m", folder__mine="m")
+    (tmp_path / "out" / "link").symlink_to(tmp_path / "other")
+    (tmp_path / "out" / MANIFEST).write_text("link/precious\nfolder\na\0b\n")
+    with OutputFolder(tmp_path / "out", force=True) as folder:
+        _write(folder, one="1")
+    assert _read(tmp_path / "other") == {"precious": "p"}
+    assert _read(tmp_path / "out") == {"mine": "m", "folder/mine": "m", "one": "1"}
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_any_move(tmp_path, monkeypatch):
+    target = tmp_path / "out"
+    _write(target, a="old", sub__b="old")
+    # Whoever runs the tests may be allowed everything.
+    monkeypatch.setattr("os.access", lambda path, mode: path != target / "sub")
+    with (
+        pytest.raises(UserError, match="sub: no permission"),
+        OutputFolder(target, force=True) as folder,
+    ):
+        _write(folder, a="new", sub__b="new")
+    assert _read(tmp_path) == {"out/a": "old", "out/sub/b": "old"}
 
 
 def test_a_file_is_no_folder(tmp_path):

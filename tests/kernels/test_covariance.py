@@ -248,3 +248,37 @@ def test_inputs_without_squares_are_refused(function, far):
 def test_inputs_too_many_length_scales_apart_are_refused():
     with pytest.raises(ValueError, match="in its length scales too"):
         kernels.matrix(sk.RBF(1e-100), np.array([[1.0], [1e60]]))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size"),
+    [
+        (sk.ConstantKernel(1e100) * sk.DotProduct(1.0), 1e149),
+        (sk.ConstantKernel(1e308) + sk.ConstantKernel(1e308), 1.0),
+        (sk.ConstantKernel(1e200) * sk.RBF(1.0) * sk.ConstantKernel(1e200), 1.0),
+        (sk.DotProduct(1.0) ** 3, 1e75),
+        (sk.DotProduct(1e160), 1.0),
+        (kernels.Linear(1e200), 1e100),
+    ],
+    ids=repr,
+)
+def test_a_covariance_that_overflows_is_refused_in_one_way(kernel, size):
+    X = size * np.array([[1.0, 0.5], [-0.5, 1.0], [0.3, 0.2]])
+    for function in (
+        lambda: kernels.matrix(kernel, X),
+        lambda: kernels.matrix(kernel, X, X),
+        lambda: kernels.evaluate(kernel, X),
+        lambda: kernels.diagonal(kernel, X),
+        lambda: kernels.evaluate_diagonal(kernel, X),
+        lambda: kernels.vjp(kernel, X, np.eye(3)),
+    ):
+        with pytest.raises(ValueError, match="scale the arguments"):
+            function()
+
+
+def test_a_pullback_that_overflows_is_refused():
+    X = np.full((2, 2), 1e100)
+    with pytest.raises(ValueError, match=r"vjp is not finite.*scale the arguments"):
+        kernels.vjp(sk.DotProduct(1.0), X, np.full((2, 2), 1e250))
+    with pytest.raises(ValueError, match=r"vjp is not finite.*scale the arguments"):
+        kernels.vjp(sk.ExpSineSquared(1.0, 1e-200), X, np.ones((2, 2)))
