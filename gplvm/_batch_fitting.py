@@ -23,6 +23,10 @@ _ITERATIONS = 600
 _JOINT_PARAMETERS = 1_000_000
 _JOINT_ENTRIES = 2**24
 
+# A stream learns from rows that are so many standard deviations of the noise away: from
+# the mean of others and such a one, no digits are left of the others' own.
+_FARTHEST = 1e10
+
 
 class BatchFitting:
     """Mixin of `BayesianGPLVM`: `fit` with a `batch_size`, and `partial_fit`."""
@@ -63,7 +67,8 @@ class BatchFitting:
         Raises
         ------
         ValueError
-            If an entry is missing, or the number of features has changed.
+            If an entry is missing, the number of features has changed, or a row is 1e10
+            standard deviations of the noise away from the first call's mean.
 
         Examples
         --------
@@ -116,7 +121,7 @@ class BatchFitting:
             self._stream = Stream(model, anchors, len(self._likelihood.Y))
         stream = self._stream
         Y = data.astype(float) - self._mean
-        self._refuse_far(Y)
+        self._refuse_far(Y, _FARTHEST, "functions that follow it lose all others")
         positions, loss = stream.learn(Y)
         likelihood = StreamLikelihood(self._likelihood.kernel, Y, self._n_threads())
         positions = dict(zip(POSITIONS, positions, strict=True))

@@ -272,14 +272,13 @@ class LatentModel(
         self._refuse_far(Y)
         return Y, data.dtype
 
-    def _refuse_far(self, Y):
-        """Raise a ValueError if a centred row has no density in floating point."""
+    def _refuse_far(self, Y, farthest=_FARTHEST, why="its density underflows"):
+        """Raise a ValueError if a centred row is so many noise deviations away."""
         distance = np.nanmax(np.abs(Y), axis=1)
-        far = np.flatnonzero(distance > _FARTHEST * np.sqrt(self.noise_variance_))
+        far = np.flatnonzero(distance > farthest * np.sqrt(self.noise_variance_))
         if far.size:
             raise ValueError(
-                f"row {far[0]} of X is too far from the training data: its density "
-                "underflows"
+                f"row {far[0]} of X is too far from the training data: {why}"
             )
 
     def _project(self, X):

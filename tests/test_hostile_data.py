@@ -342,6 +342,24 @@ def test_single_precision_gives_what_double_gives(name):
 
 
 @short
+@pytest.mark.parametrize("factor", [1e9, 1e15, 1e49, 1e60])
+def test_a_stream_learns_from_rows_or_refuses_them(factor):
+    X = 1e-50 * _curve(20)
+    model = BayesianGPLVM(2, kernel="linear", n_inducing=5, random_state=0, tol=0.1)
+    model.partial_fit(X)
+    new = (
+        factor * np.sqrt(model.noise_variance_) * np.array([[-0.3, 0.9, 0.7, 0.5, 0.1]])
+    )
+    if factor > 1e10:
+        with pytest.raises(ValueError, match="row 0 of X is too far"):
+            model.partial_fit(new)
+    else:
+        model.partial_fit(new)
+    assert np.isfinite(model.transform(X)).all()
+    assert np.isfinite(model.elbo_)
+
+
+@short
 def test_a_stream_refuses_rows_that_are_far_and_keeps_what_it_knows():
     X = _curve(20)
     model = BayesianGPLVM(2, n_inducing=5, random_state=0).partial_fit(X[:10])
