@@ -311,6 +311,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         shape = self._resolve_n_components(data), self._resolve_n_inducing(data)
         if isinstance(self.kernel, sk.Kernel):
             kernels.check_expectations(self.kernel, shape[0])
+            _latent.check_amplitude(self.kernel, shape[0], data.dtype)
         if self.batch_size is None:
             Y, mean = centred(data)
             least = self.noise_variance or _NOISE_BOUNDS[0] * mean_variance(Y)

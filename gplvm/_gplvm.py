@@ -362,6 +362,7 @@ class GPLVM(LatentModel):
             Y_walked = centred_for_walk(data, Y, least)
             variance = mean_variance(Y_walked)
         kernel = self._resolve_kernel(variance)
+        _latent.check_amplitude(kernel, self.n_components, data.dtype)
         n_inducing = self._resolve_n_inducing(Y, kernel)
         likelihood = walked = self._make_likelihood(kernel, Y, n_inducing)
         if Y_walked is not Y:

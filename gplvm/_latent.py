@@ -79,6 +79,23 @@ def given_embedding(init, shape):
     return embedding
 
 
+def check_amplitude(kernel, n_components, dtype):
+    """Refuse a kernel whose functions the answers' precision cannot hold.
+
+    Raises
+    ------
+    ValueError
+        If the standard deviation at zero is beyond the largest number.
+    """
+    variance = kernels.diagonal(kernel, np.zeros((1, n_components)))[0]
+    if np.sqrt(variance) > np.finfo(dtype).max:
+        raise ValueError(
+            f"functions of {kernel} have a standard deviation of "
+            f"{np.sqrt(variance):.1g}, which {np.dtype(dtype)}, the precision of X, "
+            "cannot represent"
+        )
+
+
 def spread_of(embedding):
     """Standard deviations of the columns; rounding of a constant column is none."""
     spread = embedding.std(axis=0)

@@ -9,6 +9,7 @@ from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from gplvm import (
     GPLVM,
@@ -339,6 +340,17 @@ def test_single_precision_gives_what_double_gives(name):
     assert_allclose(single.score_samples(X), double.score_samples(X), rtol=1e-6)
     filled = single.impute(X)
     assert_allclose(filled, double.impute(X.astype(float)), rtol=1e-5, atol=1e-5)
+
+
+@short
+@pytest.mark.parametrize("estimator", [GPLVM, BayesianGPLVM])
+def test_functions_that_single_precision_cannot_hold_are_refused(estimator):
+    X = _curve(20).astype(np.float32)
+    wide = ConstantKernel(1e100, "fixed") * RBF()
+    model = estimator(2, kernel=wide, noise_variance=1.0, max_iter=2, tol=1e9)
+    with pytest.raises(ValueError, match="which float32, the precision of X, cannot"):
+        model.fit(X)
+    assert np.isfinite(model.fit(X.astype(float)).embedding_).all()
 
 
 @short
