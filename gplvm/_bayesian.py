@@ -467,20 +467,28 @@ class _AtOnce:
 
     def add_up(self, map_spans, spans):
         """As `_Chunks.add_up`."""
-        rows, everything = self._rows, slice(0, len(self._Y))
-        psi0, P = self._likelihood._sum_psi0(everything, rows), rows.psi1.T @ self._Y
-        return [psi0, P, *sum_parts(map_spans(rows.totals, spans))]
+        rows, Y = self._rows, self._Y
+
+        def add_up(span):
+            return [rows.psi1[span].T @ Y[span], *rows.totals(span)]
+
+        psi0 = self._likelihood._sum_psi0(slice(0, len(Y)), rows)
+        return [psi0, *sum_parts(map_spans(add_up, spans))]
 
     def pull(self, map_spans, spans, gradient, dmu, dstd):
         """As `_Chunks.pull`."""
         rows, everything = self._rows, slice(0, len(self._Y))
         shared = self._likelihood._shared(gradient["Psi2"])
         weighed = self._expectations.weighed(shared)
-        map_spans(lambda span: rows.pull_shared(weighed, span), spans)
+        dP, dpsi1 = gradient["P"].T.copy(), np.empty(rows.psi1.shape)
+
+        def pull(span):
+            np.matmul(self._Y[span], dP, out=dpsi1[span])
+            rows.pull_shared(weighed, span)
+
+        map_spans(pull, spans)
         *part, sums = rows.pull(
-            self._likelihood._of_rows(everything, gradient["psi0"]),
-            self._Y @ gradient["P"].T.copy(),
-            shared,
+            self._likelihood._of_rows(everything, gradient["psi0"]), dpsi1, shared
         )
         _add(dmu, dstd, self._std, *part)
         return sums
