@@ -113,10 +113,10 @@ class CentredSparse(_Centred):
 
     def row_squares(self):
         """Squared norm of each row, (n_samples,)."""
-        # |x - m|^2 = |x|^2 - 2 x.m + |m|^2; of a row like the mean rounding is left.
+        # |x - m|^2 = |x|^2 - 2 x.m + |m|^2; rounding may leave it below zero.
         squares = np.asarray(self._X.multiply(self._X).sum(axis=1)).ravel()
         shifted = squares - 2.0 * (self._X @ self._mean) + self._mean @ self._mean
-        return np.where(shifted > _CANCELLED * squares, shifted, 0.0)
+        return np.maximum(shifted, 0.0)
 
     def gram(self, *, of_rows):
         """Y Y' of the rows, or Y'Y of the columns."""
@@ -197,6 +197,11 @@ class CentredDense(_Centred):
         return total
 
 
+def _constant(low, high):
+    """Which columns do not vary, by their extremes in double precision."""
+    return high - low <= ROUNDING * np.maximum(np.abs(low), np.abs(high))
+
+
 def centred(data):
     """Data minus the mean of what was observed, and that mean."""
     if issparse(data):
@@ -204,14 +209,15 @@ def centred(data):
             raise ValueError("Input X contains NaN; missing values need dense data")
         refuse_overflow(np.abs(data.data).max(initial=0.0), data.shape, data.dtype)
         mean = column_means(data)
-        # The mean of a constant column is its value, not that and some rounding.
         low, high = (
             extreme(axis=0).toarray().ravel() for extreme in (data.min, data.max)
         )
-        size = np.maximum(np.abs(low), np.abs(high))
-        constant = high - low <= ROUNDING * size
+        constant = _constant(low, high)
         mean[constant] = high[constant]
-        return CentredSparse(data, mean), mean
+        if mean[constant].any():  # zero, where products would leave rounding
+            data = data.tocsr(copy=True)
+            data.data[constant[data.indices]] = 0.0
+        return CentredSparse(data, np.where(constant, 0.0, mean)), mean
     missing = np.isnan(data)
     for axis, kind in enumerate(["column", "row"]):
         empty = np.flatnonzero(missing.all(axis=axis))
@@ -219,14 +225,14 @@ def centred(data):
             raise ValueError(
                 f"{kind} {empty[0]} of X has no observed entry, all are NaN"
             )
-    size = np.nanmax(np.abs(data), axis=0).astype(float)
-    refuse_overflow(size.max(), data.shape, data.dtype)
+    refuse_overflow(float(np.nanmax(np.abs(data))), data.shape, data.dtype)
     mean = np.nanmean(data, axis=0, dtype=float)
     Y = np.ascontiguousarray(data, dtype=float) - mean
     # A constant column is zero, not the rounding of its mean.
-    constant = np.nanmax(np.abs(Y), axis=0) <= ROUNDING * size
+    low, high = np.nanmin(data, axis=0), np.nanmax(data, axis=0)
+    constant = _constant(low.astype(float), high.astype(float))
     Y[:, constant] *= 0.0
-    mean[constant] = np.nanmax(data[:, constant], axis=0)  # so for the rows to come
+    mean[constant] = high[constant]  # so for the rows to come
     return Y, mean
 
 

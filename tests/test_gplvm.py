@@ -728,14 +728,27 @@ def test_sparse_data_reach_the_closed_form_without_being_dense(shape, init):
 
 
 @pytest.mark.parametrize("unit", [1.0, 1e120])
-def test_constant_sparse_columns_are_zero_as_dense_ones_are(unit):
-    # The mean of seven times 0.1 is not 0.1.
-    X = unit * np.tile([0.1, 0.0, -0.7], (7, 1))
+@pytest.mark.parametrize("n_samples", [7, 1000])
+def test_constant_columns_are_zero(unit, n_samples):
+    # The mean of seven times 0.1 is not 0.1, and that of a thousand even less.
+    X = unit * np.tile([0.1, 0.0, -0.7], (n_samples, 1))
     Y, mean = centred(csr_array(X))
-    assert_array_equal(mean, X[0])
-    assert_array_equal(Y.rows(np.arange(7)), 0.0)
-    assert_array_equal(Y.row_squares(), 0.0)
-    assert mean_variance(Y) == mean_variance(centred(X)[0]) == 1.0
+    dense, of_dense = centred(X)
+    assert_array_equal([mean, of_dense], X[:2])
+    assert_array_equal(Y.rows(np.arange(n_samples)), 0.0)
+    assert_array_equal(dense, 0.0)
+    assert mean_variance(Y) == mean_variance(dense) == 1.0
+
+
+def test_a_large_constant_column_changes_nothing_of_sparse_data():
+    X = np.random.default_rng(0).normal(size=(200, 6))
+    likelihoods = []
+    for constant in (0.0, 1e8):
+        X[:, 0] = constant
+        model = GPLVM(2, kernel="linear").fit(csr_array(X))
+        assert_array_equal(model.mean_[0], constant)
+        likelihoods.append(model.log_likelihood_)
+    assert_allclose(likelihoods[1], likelihoods[0], rtol=1e-12)
 
 
 def test_large_sparse_data_fit_in_memory():
