@@ -179,9 +179,9 @@ def _share(function, blocks, workers):
             results[i] = function(blocks[i])
 
     others, queue = [_Share(work) for _ in range(workers - 1)], _queue(workers - 1)
-    for other in others:
-        queue.put(other)
     try:
+        for other in others:
+            queue.put(other)
         work()
     except BaseException:
         deque(numbers, maxlen=0)  # nobody begins another block
@@ -189,9 +189,11 @@ def _share(function, blocks, workers):
     finally:
         for other in others:
             other.wait()
-    for other in others:
-        if other.error is not None:
-            raise other.error
+    for error in filter(None, [other.take_error() for other in others]):
+        try:
+            raise error
+        finally:  # its traceback has this frame, which would keep it
+            del error
     return results
 
 
@@ -213,6 +215,11 @@ class _Share:
                 self.error = error
             finally:
                 self._going_on.release()
+
+    def take_error(self):
+        """The error, if there was one, which then is the caller's alone."""
+        error, self.error = self.error, None
+        return error
 
     def wait(self):
         if not self._begun.acquire(blocking=False):

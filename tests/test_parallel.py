@@ -1,6 +1,13 @@
 """Blocks on threads leave the process as they found it."""
 
+import contextlib
+import gc
+import multiprocessing
+import os
 import threading
+import time
+import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -92,16 +99,17 @@ def test_maps_in_several_threads_at_once():
 
 
 def test_threads_have_the_error_state_of_their_caller():
+    both = threading.Barrier(2)
+
     def square(block):
+        both.wait(10)  # each thread has one of the two blocks
         return np.square(np.float64(1e200))
 
-    blocks = _parallel.row_blocks(64, 1)
-    with np.errstate(over="ignore"):
-        assert np.isinf(_parallel.map_blocks(square, blocks)).all()
-        with _parallel.block_map(len(blocks), 2) as map_blocks:
-            assert np.isinf(map_blocks(square, blocks)).all()
-    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        _parallel.map_blocks(square, blocks)
+    with _parallel.block_map(2, 2) as map_blocks:
+        with np.errstate(over="ignore"):
+            assert np.isinf(map_blocks(square, range(2))).all()
+        with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+            map_blocks(square, range(2))
 
 
 @pytest.mark.parametrize("in_caller", [True, False])
@@ -118,6 +126,74 @@ def test_an_error_in_any_thread_reaches_the_caller(in_caller):
         with pytest.raises(KeyError):
             map_blocks(work, range(2))
         assert map_blocks(lambda block: -block, range(8)) == [-i for i in range(8)]
+
+
+def test_nobody_begins_another_block_after_an_error_of_the_caller():
+    caller, both, begun = threading.get_ident(), threading.Barrier(2), []
+
+    def work(block):
+        begun.append(block)
+        if block < 2:
+            both.wait(10)
+            if threading.get_ident() == caller:
+                raise KeyError(block)
+            time.sleep(0.2)  # the caller has failed by then
+
+    with _parallel.block_map(50, 2) as map_blocks, pytest.raises(KeyError):
+        map_blocks(work, range(50))
+    assert len(begun) < 50
+
+
+def test_an_error_keeps_no_block_alive():
+    class Block:
+        pass
+
+    caller, both = threading.get_ident(), threading.Barrier(2)
+
+    def work(block):
+        both.wait(10)
+        if threading.get_ident() != caller:
+            raise KeyError
+
+    gc.collect()
+    gc.disable()
+    try:
+        blocks = [Block(), Block()]
+        alive = [weakref.ref(block) for block in blocks]
+        failing = contextlib.suppress(KeyError)
+        with _parallel.block_map(2, 2) as map_blocks, failing:
+            map_blocks(work, blocks)
+        del blocks
+        # The thread drops its work when it has given back its result.
+        deadline = time.monotonic() + 10
+        while any(ref() for ref in alive) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not any(ref() for ref in alive)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_has_threads_of_its_own():
+    with _parallel.block_map(4, 2) as map_blocks:
+        expected = map_blocks(np.sqrt, range(4))
+    context = multiprocessing.get_context("fork")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks with threads
+        with context.Pool(1) as pool:
+            assert pool.apply_async(_roots).get(30) == expected
+
+
+def _roots():
+    both = threading.Barrier(2)
+
+    def root(block):
+        if block < 2:
+            both.wait(10)  # two threads there are
+        return np.sqrt(block)
+
+    with _parallel.block_map(4, 2) as map_blocks:
+        return map_blocks(root, range(4))
 
 
 def test_blocks_may_map_blocks():
