@@ -28,7 +28,7 @@ class Anchors:
     Parameters
     ----------
     rows : ndarray of shape (n_anchors, n_features)
-        Centred and complete.
+        Centred; NaN where an entry is missing.
 
     mean, std : ndarray of shape (n_anchors, q)
         Their positions' posteriors.

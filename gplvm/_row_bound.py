@@ -124,26 +124,41 @@ class RowBound:
         return value, dmu, dS
 
     def at_points(self, X, rows):
-        """log p(y, x) (B,) of complete `rows` at points X (B, q), as q(u) expects it.
+        """log p(y, x) (B,) of `rows` at points X (B, q), as q(u) expects it.
 
         It takes M exponentials a row and not M (M + 1) / 2.
         """
+        value, whole = standard_normal(X)[0], self._whole[rows]
+        n_pairs = self._functions.expectations.n_pairs
+        parts = [np.flatnonzero(whole)] if whole.any() else []
+        parts += [chunk for chunk, _ in padded_chunks(np.flatnonzero(~whole), n_pairs)]
+        for some in parts:
+            value[some] += self._at_points(X[some], rows[some], whole[some[0]])
+        return value
+
+    def _at_points(self, X, rows, shared):
         # Without variance psi2 = k k', and tr(Q psi2) = k Q k'.
         functions = self._functions
+        pairs = functions.expectations.pairs
         k = kernels.matrix(functions.kernel, X, functions.inputs)
-        products = k @ functions.expectations.pairs.whole(self._shared)
-        products *= k
+        if shared:
+            psi2 = k @ pairs.whole(self._shared)
+            psi2 *= k
+            quadratic = np.ones(k.shape[1])
+        else:
+            psi2 = np.multiply(*pairs.of(k))
+            quadratic = self._of_holes[self._holes[rows]]
         value, *_ = expected_fit(
             kernels.diagonal(functions.kernel, X),
             k,
-            products,
+            psi2,
             self._projected[rows],
             self._squares[rows],
-            np.ones(k.shape[1]),
+            quadratic,
             functions.noise_variance,
             n_features=self._n_observed[rows],
         )
-        return value + standard_normal(X)[0]
+        return value
 
     def settle(self, mean, std, n_steps, rows=None):
         """Positions after natural gradient steps, each row by itself.

@@ -35,9 +35,10 @@ def _problem(kernel, missing=0.0, n=40):
     }
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.3])
 @pytest.mark.parametrize("kernel", list(KERNELS))
-def test_bounds_at_points_are_the_limit(kernel):
-    likelihood, blocks = _problem(kernel)
+def test_bounds_at_points_are_the_limit(kernel, missing):
+    likelihood, blocks = _problem(kernel, missing)
     bound = likelihood.posterior(**blocks).row_bound(likelihood.Y)
     X, rows = blocks["embedding"][::2], np.arange(0, 40, 2)
     tiny = 1e-9
