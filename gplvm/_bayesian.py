@@ -211,6 +211,7 @@ class BayesianLikelihood(SparseLikelihood):
         if memory.size < n_kept * n_pairs:
             memory = np.empty(n_kept * n_pairs)
         yield memory[: n_kept * n_pairs].reshape(n_kept, n_pairs)
+        # Not after an interruption: a thread may still be at work on it.
         self._memories.append(memory)
 
     def _n_kept(self, expectations):
@@ -486,6 +487,7 @@ class _AtOnce:
             np.matmul(self._Y[span], dP, out=dpsi1[span])
             rows.pull_shared(weighed, span)
 
+        rows.make_room()
         map_spans(pull, spans)
         *part, sums = rows.pull(
             self._likelihood._of_rows(everything, gradient["psi0"]), dpsi1, shared

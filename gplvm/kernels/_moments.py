@@ -115,13 +115,14 @@ class GaussianRows:
         Left factors of the functions' logarithms.
 
     moments : ndarray of shape (G, n, 2 * q + 1)
-        Memory for those of each function, from which `pull` leads back.
+        Memory for those of each function, from which `pull` leads back; None before
+        `make_room`.
     """
 
     def __init__(self, precisions, mu, S):
         q, n = mu.shape
         self._mu, self.left = mu, np.empty((len(precisions), 2 * q + 2, n))
-        self.moments = np.empty((len(precisions), n, 2 * q + 1))
+        self.moments = None
         minus_w, minus_w_mu = self.left[:, :q], self.left[:, q : 2 * q]
         k = self.left[:, -1]
         p = precisions[:, :, None]
@@ -132,6 +133,11 @@ class GaussianRows:
         np.einsum("gqn,qn->gn", minus_w_mu, mu, out=k)
         k -= 0.5 * np.log(d, out=d).sum(axis=1)
         self.left[:, -2] = 1.0
+
+    def make_room(self):
+        """For the moments, of which rows that are kept have no need before `pull`."""
+        n_functions, n_factors, n = self.left.shape
+        self.moments = np.empty((n_functions, n, n_factors - 1))
 
     def pull(self):
         """dmu, dS (q, n), and sums (G, q + 1) of the rows for `pull_precisions`."""

@@ -377,6 +377,10 @@ class _Rows:
         ]
         return totals + [psi2.sum(axis=0) for psi2 in self._affine_psi2]
 
+    def make_room(self):
+        """Before `pull_shared`, once."""
+        self._gaussian.make_room()
+
     def pull_shared(self, weighed, rows=slice(None)):
         """The part of `pull` that a dpsi2 (P,) of all rows has, for some of them."""
         moments = self._gaussian.moments[len(self._terms) :]
@@ -397,7 +401,10 @@ class _Rows:
         do.
         """
         if weighed is not None:
+            self.make_room()
             self.pull_shared(weighed)
+        elif dpsi2.ndim == 2:
+            self.make_room()
         expectations = self._expectations
         dmeans = [dpsi1] * len(self._terms)
         parts, of_affine = [], []
