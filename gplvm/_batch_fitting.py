@@ -1,7 +1,10 @@
 """Fitting the Bayesian GP-LVM to batches of rows: what its estimator does with them."""
 
+import warnings
+
 import numpy as np
 from joblib import effective_n_jobs
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm import kernels
@@ -34,7 +37,7 @@ class BatchFitting:
     def _batch_fit(self, data, shape):
         """A fit of `shape` dimensions and inducing points to come, and the mean."""
         rows, mean, variance = stream_rows(data, "BayesianGPLVM(batch_size=None)")
-        if joint_sizes(rows.shape, *shape)[0] == len(rows):
+        if joint_sizes(rows.shape, *shape)[-1] == len(rows):
             variance = _same_to_the_bit(variance, rows[:])
         kernel = self._make_kernel(shape[0], variance)
         likelihood = StreamLikelihood(kernel, rows, self._n_threads())
@@ -63,6 +66,11 @@ class BatchFitting:
         self : BayesianGPLVM
             The fitted model. `embedding_`, `embedding_std_`, `elbo_` and `elbo` are of
             the rows of this call; `transform` has the positions of others.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If Ctrl-C is pressed in the first call; the best parameters so far are kept.
 
         Raises
         ------
@@ -99,6 +107,8 @@ class BatchFitting:
             fit = GrowingFit(self, known, variance, shape)
             fit.run()
             self._set(self._fitted_attributes(*fit.end(), mean=mean, dtype=data.dtype))
+            if fit.interrupted:
+                warnings.warn(fit.problem, ConvergenceWarning, stacklevel=3)
             self._converged = not fit.problem
             self.loss_curve_ = fit.losses[-1:]
         else:
@@ -184,11 +194,13 @@ class _BatchFit(GrowingFit):
     def _arrive(self):
         if self._stopped:
             return
+        if self._sizes[-1] == len(self._rows):
+            super()._arrive()
+            return
         model = self._estimator._make_model(self._known, self._last, self._variance)
-        if self._sizes[-1] < len(self._rows):
-            self._walk(model)
+        self._walk(model)
         if not self._stopped:
-            self._settle_again(model.row_bound)
+            self._settle_again(model.row_bound, self._block_rows)
 
     def _walk(self, model):
         """Passes over all rows."""
@@ -203,7 +215,7 @@ class _BatchFit(GrowingFit):
         def report(loss):
             self._shared = _shared(model)
             self.losses.append(loss)
-            self._stopped = bool(
+            self._stopped |= bool(
                 self._report(
                     loss, self._likelihood, lambda: self._blocks(slice(None)), of_rows
                 )

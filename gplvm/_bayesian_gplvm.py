@@ -93,7 +93,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
 
     n_restarts : int, default=1
         Number of starts, of which the one that ends highest is kept. Starts after
-        the first are shaken copies of it with other inducing points.
+        the first are shaken copies of it with other inducing points. A fit that grows
+        has so many for each of its first fits, a warm start only itself.
 
     max_iter : int, default=1000
         Iterations of L-BFGS at most, of each climb if the fit grows (see the notes).
@@ -102,8 +103,9 @@ class BayesianGPLVM(BatchFitting, LatentModel):
 
     tol : float, default=2e-3
         The fit has converged when an iteration raises the bound by less than this many
-        nats per row, averaged over 15 iterations; of a fit that grows, a quarter of it
-        once more rows take part. The number of passes does not depend on it.
+        nats per row, averaged over 15 iterations; a quarter of it in a warm start, and
+        in a fit that grows once more rows take part. The number of passes does not
+        depend on it.
 
     warm_start : bool, default=False
         Whether `fit` starts from the end of the last fit, if the shapes agree.
@@ -113,7 +115,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         core. The result does not depend on it.
 
     random_state : int, RandomState instance or None, default=None
-        Source of ``init="random"``, of restarts, and of inducing points.
+        Source of ``init="random"``, of restarts, of inducing points, and of the order
+        in which rows take part in a fit that grows.
 
     verbose : int, default=0
         1 prints every tenth iteration, 2 every one.

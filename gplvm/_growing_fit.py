@@ -173,6 +173,9 @@ class GrowingFit:
 
     problem : str
         What keeps the fit from having converged; "" if nothing does.
+
+    interrupted : bool
+        Whether Ctrl-C does.
     """
 
     def __init__(self, estimator, likelihood, variance, shape, walked=None):
@@ -194,7 +197,7 @@ class GrowingFit:
         first = self._n_starts() * estimator.n_restarts
         self.most_iterations = (first + len(self._sizes) - 1) * self._max_iter
         self._stopped, self._lowest = False, np.inf
-        self.losses, self.problem = [], ""
+        self.losses, self.problem, self.interrupted = [], "", False
 
     def _levels(self):
         whole = [len(self._rows)]
@@ -241,6 +244,7 @@ class GrowingFit:
         except KeyboardInterrupt:
             if not self.losses:
                 raise
+            self.interrupted = True
             self.problem = (
                 f"{type(self._estimator).__name__} was interrupted; the best "
                 "parameters so far are kept."
@@ -317,15 +321,9 @@ class GrowingFit:
         self._climb(chosen, self._blocks(chosen))
 
     def _place(self, new):
-        place(
-            self._row_bound(),
-            self._rows,
-            self._anchors()[0],
-            new,
-            self._mean,
-            self._std,
-            self._block_rows,
-        )
+        row_bound, size = self._row_bound()
+        anchors, _ = self._anchors()
+        place(row_bound, self._rows, anchors, new, self._mean, self._std, size)
         self._placed[new] = True
 
     def _climb(self, chosen, start):
@@ -348,7 +346,7 @@ class GrowingFit:
 
     def _reporter(self, known, chosen):
         def report(make_blocks, loss):
-            self._stopped = bool(
+            self._stopped |= bool(
                 self._report(loss, *self._so_far(known, chosen, make_blocks))
             )
             return self._stopped
@@ -385,8 +383,10 @@ class GrowingFit:
         self.problem = "" if own else minimum.problem
 
     def _row_bound(self):
+        """The rows' bounds under the functions as they are known, and for how many."""
         functions = self._known.posterior(**self._last)
-        return partial(functions.row_bound, n_threads=self._known.n_threads)
+        row_bound = partial(functions.row_bound, n_threads=self._known.n_threads)
+        return row_bound, min(self._block_rows, functions.most_rows)
 
     def _anchors(self):
         """Some rows as `Anchors`, and which these are."""
@@ -398,20 +398,15 @@ class GrowingFit:
         new = np.flatnonzero(~self._placed)
         if new.size:  # the fit was stopped
             self._place(new)
-            self.losses = []
         if self._warm is None:
-            self._settle_again(self._row_bound())
-        blocks, bound = settle(self._blocks(slice(None)), self._walked)
+            self._settle_again(*self._row_bound())
+        everything = self._walked if new.size else self._known
+        blocks, bound = settle(self._blocks(slice(None)), everything)
         self._mean[:], self._std[:] = (blocks[name] for name in POSITIONS)
-        self.losses[-1:] = [-bound / len(self._rows)]
+        before = [] if new.size else self.losses[:-1]
+        self.losses = [*before, -bound / len(self._rows)]
 
-    def _settle_again(self, row_bound):
+    def _settle_again(self, row_bound, size):
         # Rows may be lost in another fold since they were placed.
-        settle_again(
-            row_bound,
-            self._rows,
-            self._anchors()[0],
-            self._mean,
-            self._std,
-            self._block_rows,
-        )
+        anchors, _ = self._anchors()
+        settle_again(row_bound, self._rows, anchors, self._mean, self._std, size)

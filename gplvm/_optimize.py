@@ -66,6 +66,7 @@ class Minimum:
     loss_curve: list = field(default_factory=list)
     converged: bool = False
     interrupted: bool = False
+    stopped: bool = False  # by a callback
     message: str = ""
     problem: str = ""  # what keeps the walk from having converged, for a warning
 
@@ -109,10 +110,15 @@ class FitMonitor:
         if self._iteration > self._context.max_subtasks:
             return False
         task = self._context.subcontext(task_name="iteration")
-        task.call_on_fit_task_begin(estimator=self._estimator, **self._fit)
-        return task.call_on_fit_task_end(
-            estimator=self._estimator, **self._fit, reconstruction_attributes=attributes
-        )
+        try:
+            task.call_on_fit_task_begin(estimator=self._estimator, **self._fit)
+            return task.call_on_fit_task_end(
+                estimator=self._estimator,
+                **self._fit,
+                reconstruction_attributes=attributes,
+            )
+        except StopIteration:
+            return True
 
     def close(self):
         """Report that the fit is done; the estimator has its fitted attributes."""
@@ -125,7 +131,7 @@ def walks_from(starts, walk):
     """The walks from several starts, each a tuple that ends with its `Minimum`.
 
     A start at which the objective is not finite is passed over, unless all are; Ctrl-C
-    in one walk ends them all.
+    in one walk, or a callback that says stop, ends them all.
 
     Parameters
     ----------
@@ -152,7 +158,7 @@ def walks_from(starts, walk):
         except BadStartError as error:
             first_error = first_error or error
             continue
-        if walks[-1][-1].interrupted:
+        if walks[-1][-1].interrupted or walks[-1][-1].stopped:
             break
     if not walks:
         raise first_error
@@ -370,14 +376,14 @@ class _Walk:
         best.loss_curve.append(float(intermediate_result.fun))
         if self._on_iteration is not None:
             try:
-                self.stopped = bool(
+                best.stopped = bool(
                     self._on_iteration(
                         intermediate_result.x.copy(), best.loss_curve[-1]
                     )
                 )
             except StopIteration:
-                self.stopped = True
-        self.stopped = self.stopped or self.slow(self._tol)
+                best.stopped = True
+        self.stopped = best.stopped or self.slow(self._tol)
         if self.stopped:
             raise StopIteration
 

@@ -12,7 +12,7 @@ from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning
 
 import gplvm
-from gplvm import _batch_fitting, _growing_fit, _stochastic_fit
+from gplvm import _batch_fitting, _growing_fit, _placement, _stochastic_fit
 from gplvm._bayesian import BayesianLikelihood
 from gplvm._bayesian_gplvm import BayesianGPLVM
 from gplvm._optimize import BadStartError
@@ -148,6 +148,9 @@ def test_best_of_the_first_fits_goes_on(few_rows, first_fits, monkeypatch, batch
     assert not np.array_equal(first_fits[0][0], first_fits[1][0])
     # The three first fits climb too.
     assert_array_equal(starts[3]["theta"], first_fits[1][1]["theta"])
+    of_best = first_fits[1][1]["embedding"]
+    assert np.isin(of_best, starts[3]["embedding"]).all()
+    assert len(starts[3]["embedding"]) == (120 if batch_size else 134)
 
 
 @pytest.mark.parametrize("batch_size", [None, 60])
@@ -224,7 +227,44 @@ def test_callbacks_see_every_stage_and_may_stop_it(few_rows):
     assert_array_equal(passing.loss_curve_, whole.loss_curve_[:-2])
 
 
-def test_callbacks_of_a_growing_fit_see_all_rows(few_rows):
+class Impatience(Patience):
+    """One that raises instead."""
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        if super().on_fit_task_end(estimator, context):
+            raise StopIteration
+
+
+@pytest.mark.parametrize("callback", [Patience, Impatience])
+@pytest.mark.parametrize("batch_size", [None, 60])
+@pytest.mark.parametrize("n_calls", [3, 200])
+def test_stop_is_for_all_that_is_left(few_rows, callback, batch_size, n_calls):
+    model, once = _estimator(batch_size=batch_size, n_restarts=3), callback(n_calls)
+    model.set_callbacks(once).fit(_data())
+    assert once.calls == n_calls + 1  # and the end of the fit
+    assert model.embedding_.shape == (300, 2)
+    assert_allclose(model.elbo(), model.elbo_)
+
+
+@pytest.mark.parametrize("where", ["settle_again", "settle"])
+def test_ctrl_c_after_a_stop_keeps_what_there_is(few_rows, monkeypatch, where):
+    model = _estimator().set_callbacks(Patience(5))
+    usual = getattr(_growing_fit, where)
+
+    def ctrl_c(*args):
+        if where == "settle_again" or len(args[0]["embedding"]) == 300:
+            raise KeyboardInterrupt
+        return usual(*args)
+
+    monkeypatch.setattr(_growing_fit, where, ctrl_c)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model.fit(_data())
+    assert model.embedding_.shape == (300, 2)
+    assert len(model.loss_curve_) == model.n_iter_ > 0
+
+
+def test_callbacks_of_a_growing_fit_see_all_rows(few_rows, monkeypatch):
+    monkeypatch.setattr(_placement, "_ANCHORS", 20)
     X, shapes = _data(), Shapes(np.inf)
     whole = _estimator().set_callbacks(shapes).fit(X)
     assert shapes.seen == {(300, 2)}
@@ -281,9 +321,13 @@ def test_first_batch_of_a_stream_takes_so_many_iterations():
     assert_allclose(short.elbo_, whole.elbo_)
 
 
-def test_few_rows_are_fitted_as_without_batches():
+@pytest.mark.parametrize("n_samples", [100, 300])
+def test_rows_that_all_climb_make_no_difference_to_batches(
+    few_rows, monkeypatch, n_samples
+):
+    monkeypatch.setattr(_batch_fitting, "_JOINT_PARAMETERS", 4 * n_samples)
     # The walk over whole data leaves out digits that single precision does not hold.
-    X = _data(200).astype(np.float32).astype(float)
+    X = _data(n_samples).astype(np.float32).astype(float)
     whole, batches = _estimator().fit(X), _estimator(batch_size=50).fit(X)
     assert_allclose(batches.elbo_, whole.elbo_, rtol=1e-9)
     assert_allclose(batches.embedding_, whole.embedding_, atol=1e-6)
