@@ -213,7 +213,7 @@ def takes_arrays(**dimensions):
                     if name not in kwargs:
                         continue
                 if given[key] is not None or parameters[name].default is not None:
-                    given[key] = _real_array(given[key], name, ndim)
+                    given[key] = real_array(given[key], name, ndim)
             return function(*args, **kwargs)
 
         return wrapper
@@ -221,7 +221,8 @@ def takes_arrays(**dimensions):
     return decorate
 
 
-def _real_array(given, name, ndim):
+def real_array(given, name, ndim=None):
+    """`given` as an array of floats; `ndim` is that of `takes_arrays`."""
     if ndim is None and (issparse(given) or isinstance(given, LinearOperator)):
         return given
     try:

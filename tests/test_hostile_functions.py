@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.decomposition import PCA
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm import datasets, gradients, graphs, kernels
+from gplvm import datasets, gradients, graphs, kernels, plotting
 
 X = np.array([[1, 2, -1], [3, -2, 0], [0, 1, 2], [2, 2, 1]])
 Z = X[:, :2]
@@ -168,3 +169,24 @@ def test_images_larger_than_memory_are_refused_before_any_is_read(image_size, tm
     datasets.save_image_folder(tmp_path / "images", images, [0, 1], ["a", "b"])
     with pytest.raises(MemoryError, match="does not fit"):
         datasets.load_image_folder(tmp_path / "images", image_size=image_size)
+
+
+def test_displays_refuse_what_cannot_be_shown():
+    points, images = X[:, :2].astype(float), np.ones((4, 2, 2))
+    for labels in ([0.0, 1.0, np.inf, 1.0], [0.0, 1e300, 0.0, 1.0]):
+        with pytest.raises(ValueError, match="integers or strings"):
+            plotting.LatentSpaceDisplay.from_embedding(points, labels=labels)
+    for wrong, error in ((images * 1j, TypeError), (images * np.nan, ValueError)):
+        with pytest.raises(error, match="images"):
+            plotting.LatentSpaceDisplay.from_embedding(points, images=wrong)
+    pca = PCA(2).fit(X)
+    for shape in (np.inf, 1.5, (1, 2 + 0j), "ab"):
+        with pytest.raises(TypeError, match="whole numbers"):
+            plotting.ReconstructionDisplay.from_estimator(pca, X, image_shape=shape)
+    with pytest.raises(ValueError, match="X must have rows"):
+        plotting.ReconstructionDisplay.from_estimator(pca, 1.0)
+    for options in ({"n_images": 10**30}, {"n_steps": 10**9}):
+        with pytest.raises(ValueError, match="at most 1000"):
+            plotting.LatentManifoldDisplay.from_estimator(pca, X, **options)
+    with pytest.raises(TypeError, match="relevance must hold real numbers"):
+        plotting.RelevanceDisplay(np.array([1.0 + 1j])).plot()
