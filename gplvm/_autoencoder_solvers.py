@@ -16,8 +16,8 @@ from gplvm._parallel import map_blocks, row_blocks
 from gplvm._stochastic import Adam, minimize_stochastic
 from gplvm.gradients.autoencoder import (
     ACTIVATIONS,
-    autoencoder_loss,
     centred_autoencoder_loss,
+    tied_weights_loss,
 )
 
 # Below this the squares of a row lose digits.
@@ -50,9 +50,7 @@ def reconstruction_loss(W, X, mean, activation, unit=1.0):
             W, divided(X.astype(float), unit), divided(mean, unit)
         )
     return sum(
-        autoencoder_loss(
-            W, divided(_dense(X[rows]) - mean, unit), activation=activation
-        )
+        tied_weights_loss(W, divided(_dense(X[rows]) - mean, unit), activation)
         for rows in row_slices(X.shape)
     )
 
@@ -141,11 +139,11 @@ class NonlinearProblem:
         return Fitted(minimum.x.reshape(W.shape), loss, curve), optimizer
 
     def _batch_loss(self, W, rows, alpha):
-        return autoencoder_loss(
+        return tied_weights_loss(
             W,
             _dense(self._X[rows]).astype(self._dtype, copy=False),
-            activation=self._activation,
-            alpha=alpha,
+            self._activation,
+            alpha,
             eval_gradient=True,
         )
 
@@ -154,9 +152,7 @@ class NonlinearProblem:
 
         def of_block(Y):
             with np.errstate(over="ignore", invalid="ignore"):  # seen in the loss
-                return autoencoder_loss(
-                    W, Y, activation=self._activation, eval_gradient=True
-                )
+                return tied_weights_loss(W, Y, self._activation, eval_gradient=True)
 
         with np.errstate(over="ignore", invalid="ignore"):
             loss, gradient = _sum_over_blocks(of_block, self._X)

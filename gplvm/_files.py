@@ -13,8 +13,8 @@ import os
 import re
 import stat
 import struct
-import tempfile
 from contextlib import contextmanager, suppress
+from secrets import token_hex
 
 import numpy as np
 
@@ -58,11 +58,11 @@ def replacing(path):
         with open(path, "wb") as stream:
             yield stream
         return
-    path = os.path.realpath(os.fspath(path))
-    folder, name = os.path.split(path)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name[:80]}-")
+    path = os.path.realpath(os.fsdecode(path))
+    # Its name is known before there is such a file: whatever comes in between, it goes.
+    temporary = os.path.join(os.path.dirname(path), f".gplvm-{token_hex(8)}")
     try:
-        with open(handle, "wb") as stream:
+        with open(temporary, "xb", opener=_for_owner) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -72,6 +72,11 @@ def replacing(path):
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _for_owner(path, flags):
+    """Open a file that nobody else may read until it is whole."""
+    return os.open(path, flags, 0o600)
 
 
 def _permissions(path):

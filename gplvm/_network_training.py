@@ -8,10 +8,10 @@ from sklearn.metrics import accuracy_score
 
 from gplvm._parallel import threads_for_products
 from gplvm.gradients.network import (
+    forward_pass,
     loss_buffers,
     n_network_parameters,
     parameter_views,
-    two_layer_forward,
 )
 from gplvm.gradients.standardized import (
     fold,
@@ -83,7 +83,7 @@ class TrainedNetwork:
 
     def accuracy(self, x, X, y, weight):
         """The share, by weight, of rows whose most probable class is that of `y`."""
-        predicted = two_layer_forward(*self._folded(x), X)[1].argmax(axis=1)
+        predicted = forward_pass(*self._folded(x), X)[1].argmax(axis=1)
         return float(accuracy_score(y, predicted, sample_weight=weight))
 
     def objective(self, x, X, y, weight, alpha, most_rows):

@@ -54,7 +54,7 @@ def whole_tiles(rows):
 
 
 _lock = Lock()
-_limited = {}  # path of a BLAS: [how many contexts limit it, its threads before]
+_limited = {}  # path of a BLAS: (its threads before, the contexts that limit it)
 
 
 @contextmanager
@@ -64,24 +64,35 @@ def _at_one_thread(libraries):
     The number belongs to the process: of several contexts at a time, in whatever
     threads, the first sets it, and the last to end puts back what was there.
     """
-    with _lock:
-        for library in libraries:
-            n_before = library.num_threads
-            state = _limited.setdefault(library.filepath, [0, n_before])
-            state[0] += 1
-            if n_before > 1:
-                _set_threads(library, 1)
+    # Ctrl-C may come between any two lines: each can be done again, or undone undone.
+    context = object()
     try:
-        yield
-    finally:
         with _lock:
             for library in libraries:
-                state = _limited[library.filepath]
-                state[0] -= 1
-                if state[0] == 0:
-                    if state[1] > 1:
-                        _set_threads(library, state[1])
-                    del _limited[library.filepath]
+                n_before = library.num_threads
+                state = _limited.setdefault(library.filepath, (n_before, set()))
+                state[1].add(context)
+                if n_before > 1:
+                    _set_threads(library, 1)
+        yield
+    finally:
+        try:
+            _leave(libraries, context)
+        except BaseException:
+            _leave(libraries, context)
+            raise
+
+
+def _leave(libraries, context):
+    """Put back what was there before the first of the contexts, if this is the last."""
+    with _lock:
+        for library in libraries:
+            threads, contexts = _limited.get(library.filepath, (None, set()))
+            contexts.discard(context)
+            if threads is not None and not contexts:
+                if threads > 1:
+                    _set_threads(library, threads)
+                del _limited[library.filepath]
 
 
 def _set_threads(library, n_threads):

@@ -31,7 +31,7 @@ from gplvm._validation import (
     refuse_overflow,
     validated,
 )
-from gplvm.gradients.network import hidden_representation, two_layer_forward
+from gplvm.gradients.network import forward_pass, hidden_layer
 
 
 class SwishMLPClassifier(
@@ -529,7 +529,7 @@ class SwishMLPClassifier(
         """
         X = self._validated_new(X)
         with np.errstate(over="ignore", invalid="ignore"):
-            hidden = hidden_representation(self.coefs_[0].T, self.intercepts_[0], X)
+            hidden = hidden_layer(self.coefs_[0].T, self.intercepts_[0], X)
         return refuse_infinite(hidden, "The hidden representation")
 
     @property
@@ -574,7 +574,7 @@ class SwishMLPClassifier(
         X = self._validated_new(X)
         (W1, W2), (b1, b2) = (coef.T for coef in self.coefs_), self.intercepts_
         with np.errstate(over="ignore", invalid="ignore"):
-            logits = two_layer_forward(W1, b1, W2, b2, X)[1]
+            logits = forward_pass(W1, b1, W2, b2, X)[1]
             # Differences of two of them have to be finite too.
             refuse_infinite(4.0 * logits, "The network's output")
         return logits

@@ -2,9 +2,11 @@
 
 from contextlib import contextmanager
 from functools import wraps
+from inspect import signature
 
 import numpy as np
 from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator
 from sklearn.utils.validation import validate_data
 
 # Sums over a row of entries below this share of the largest number do not overflow.
@@ -182,6 +184,64 @@ def _arrays(result):
     if not isinstance(result, tuple):
         return [] if callable(result) else [result]
     return [array for part in result for array in _arrays(part)]
+
+
+def takes_arrays(**dimensions):
+    """A decorator: these arguments become arrays of floating point, or are refused.
+
+    Integers and booleans would be computed with in their own arithmetic, which wraps
+    around. None stays where it is the default, and sparse matrices and operators where
+    the number of dimensions is left to the function.
+
+    Parameters
+    ----------
+    **dimensions : int or None
+        The number of dimensions of each argument; None leaves it to the function.
+    """
+
+    def decorate(function):
+        parameters = signature(function).parameters
+        place = {name: i for i, name in enumerate(parameters)}
+
+        @wraps(function)
+        def wrapper(*args, **kwargs):
+            args = list(args)
+            for name, ndim in dimensions.items():
+                given, key = (args, place[name])
+                if key >= len(args):
+                    given, key = kwargs, name
+                    if name not in kwargs:
+                        continue
+                if given[key] is not None or parameters[name].default is not None:
+                    given[key] = real_array(given[key], name, ndim)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
+
+
+def real_array(given, name, ndim=None):
+    """`given` as an array of floats; `ndim` is that of `takes_arrays`."""
+    if ndim is None and (issparse(given) or isinstance(given, LinearOperator)):
+        return given
+    try:
+        array = np.asarray(given)
+        if array.dtype.kind == "O":
+            array = array.astype(float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} is no array of real numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(
+            f"{name} must have {ndim} dimension{'s' * (ndim > 1)}, got shape "
+            f"{array.shape}"
+        )
+    if array.dtype in (np.float32, np.float64):
+        return array
+    with np.errstate(over="ignore"):  # of a long double; infinity is seen later
+        return array.astype(float)
 
 
 def given_or_fitted(given, fitted, name):

@@ -609,7 +609,7 @@ def test_ctrl_c_keeps_the_best_epoch_of_adam(monkeypatch, activation):
     room, name = (
         (_linear_autoencoder, "centred_autoencoder_loss")
         if activation == "identity"
-        else (_autoencoder_solvers, "autoencoder_loss")
+        else (_autoencoder_solvers, "tied_weights_loss")
     )
     genuine, calls = getattr(room, name), []
 

@@ -216,3 +216,22 @@ def test_small_fits_are_the_same_to_the_bit_whatever_the_threads(kernel):
             fits.append((model.embedding_, model.score_samples(X[:9] + 0.1)))
     for one, other in zip(*fits, strict=True):
         assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("moment", [1, 2, 3, 4])
+def test_ctrl_c_while_a_limit_is_set_or_lifted(moment, after, monkeypatch):
+    before, calls, set_threads = _threads(), [], _parallel._set_threads
+
+    def interrupted(library, n_threads):
+        calls.append(n_threads)
+        if len(calls) != moment or after:
+            set_threads(library, n_threads)
+        if len(calls) == moment:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_parallel, "_set_threads", interrupted)
+    with contextlib.suppress(KeyboardInterrupt), _parallel.one_blas_thread():
+        assert set(_threads()) == {1}
+    assert _threads() == before
+    assert not _parallel._limited

@@ -433,3 +433,26 @@ def _index_of(tree, name):
         found = (_index_of(value, name) for value in tree)
         return next((number for number in found if number is not None), None)
     return None
+
+
+@pytest.mark.parametrize("name", ["\U0001d53e" * 60, "m" * 255], ids=["wide", "long"])
+def test_a_file_may_have_the_longest_of_names(tmp_path, name):
+    model = LinearAutoencoder(1, solver="eigen").fit(np.eye(3))
+    for path in (tmp_path / name, os.fsencode(tmp_path / name)):
+        gplvm.save(model, path)
+        assert np.array_equal(gplvm.load(path).components_, model.components_)
+
+
+def test_ctrl_c_as_soon_as_there_is_a_file_leaves_none(tmp_path, monkeypatch):
+    genuine = os.open
+
+    def interrupted(*arguments):
+        os.close(genuine(*arguments))
+        raise KeyboardInterrupt
+
+    model = LinearAutoencoder(1, solver="eigen").fit(np.eye(3))
+    monkeypatch.setattr("os.open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gplvm.save(model, tmp_path / "model.gplvm")
+    monkeypatch.undo()
+    assert not list(tmp_path.iterdir())

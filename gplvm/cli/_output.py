@@ -50,7 +50,7 @@ class OutputFolder:
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
             self._temporary = Path(
-                tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-")
+                tempfile.mkdtemp(dir=target.parent, prefix=".gplvm-")
             )
         except (OSError, ValueError) as error:  # ValueError: a name with a NUL
             reason = getattr(error, "strerror", error)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused, takes_arrays
+
 __all__ = ["softmax_cross_entropy", "swish", "swish_derivative"]
 
 
@@ -107,6 +109,8 @@ def _sigmoid(x, out):
         np.divide(1, out, out=out)
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(logits=None, sample_weight=None)
 def softmax_cross_entropy(logits, y, *, sample_weight=None, eval_gradient=False):
     """Mean cross-entropy of softmax probabilities, from their logits.
 

@@ -9,6 +9,7 @@ from scipy.sparse.linalg import LinearOperator
 from scipy.special import expit
 from sklearn.utils.extmath import svd_flip
 
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused, takes_arrays
 from gplvm.gradients.activations import swish, swish_derivative
 
 __all__ = [
@@ -40,6 +41,8 @@ ACTIVATIONS = {
 }
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(W=2, X=2)
 def autoencoder_loss(W, X, *, activation="identity", alpha=0.0, eval_gradient=False):
     """Squared reconstruction error of an autoencoder with tied weights.
 
@@ -72,6 +75,15 @@ def autoencoder_loss(W, X, *, activation="identity", alpha=0.0, eval_gradient=Fa
     gradient : ndarray of shape (n_components, n_features)
         Its gradient. Only returned with ``eval_gradient=True``.
 
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, the activation is unknown, or a result is not
+        finite.
+
+    TypeError
+        If an argument is no array of real numbers.
+
     See Also
     --------
     autoencoder_gradient_paths : The gradient's two summands.
@@ -93,7 +105,15 @@ def autoencoder_loss(W, X, *, activation="identity", alpha=0.0, eval_gradient=Fa
     >>> autoencoder_loss([[0.0, 1.0]], X, eval_gradient=True)[1]
     array([[-12.,   0.]])
     """
-    W, X = np.asarray(W), np.asarray(X)
+    if not (isinstance(activation, str) and activation in ACTIVATIONS):
+        raise ValueError(
+            f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}"
+        )
+    return tied_weights_loss(W, X, activation, alpha, eval_gradient=eval_gradient)
+
+
+def tied_weights_loss(W, X, activation, alpha=0.0, *, eval_gradient=False):
+    """`autoencoder_loss` of arrays, infinite where it overflows."""
     f, derivative = ACTIVATIONS[activation]
     code = X @ W.T
     H = f(code)
@@ -113,6 +133,8 @@ def autoencoder_loss(W, X, *, activation="identity", alpha=0.0, eval_gradient=Fa
     return loss, gradient + alpha * W
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(W=2, X=2)
 def autoencoder_gradient_paths(W, X):
     """Split the linear autoencoder's gradient into its two paths.
 
@@ -133,6 +155,14 @@ def autoencoder_gradient_paths(W, X):
         ``H' R``, by way of the reconstruction ``H W``. The two sum to the gradient of
         `autoencoder_loss`.
 
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, or a result is not finite.
+
+    TypeError
+        If an argument is no array of real numbers.
+
     See Also
     --------
     autoencoder_loss : The loss and its whole gradient.
@@ -152,7 +182,6 @@ def autoencoder_gradient_paths(W, X):
     >>> encoder, decoder
     (array([[0., 0.]]), array([[-12.,   0.]]))
     """
-    W, X = np.asarray(W), np.asarray(X)
     # L = ||R||^2 / 2, dL = tr(R' dR), dR = dH W + H dW with dH = X dW': the first
     # summand gives (R W')' X, the second H' R.
     H = X @ W.T
@@ -218,6 +247,8 @@ def centred_autoencoder_loss(W, X, mean, *, alpha=0.0, eval_gradient=False):
     return loss, gradient
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(W=2, S=None)
 def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     """The linear autoencoder's loss from the Gram matrix of the data.
 
@@ -247,6 +278,14 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     gradient : ndarray of shape (n_components, n_features)
         Its gradient. Only returned with ``eval_gradient=True``.
 
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, or a result is not finite.
+
+    TypeError
+        If an argument is no array of real numbers.
+
     See Also
     --------
     autoencoder_loss : The same from the data, and with other activations.
@@ -266,11 +305,11 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     >>> float(gram_autoencoder_loss([[0.0, 1.0]], X.T @ X))
     4.5
     """
-    W, S = np.asarray(W), as_moments(S)
     # R = X M with M = W'W - I, so L = tr(M S M) / 2 and dL/dW = W (S M + M S). With
     # A = W S, C = A W' and E = W W' - I: tr(M S M) = tr(S) - tr(C) + tr(C E),
     # W S M = C W - A and W M S = E A. Near the optimum E and C W - A vanish by
     # themselves, so that the gradient does not cancel.
+    S = as_moments(S)
     A = W @ S
     C = A @ W.T
     E = W @ W.T

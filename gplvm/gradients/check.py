@@ -61,6 +61,11 @@ def check_gradient(function, x0, *, step=1e-3):
             value, gradient = function(x0)
             return value, {"x0": gradient}
 
+    if not step > 0:
+        raise ValueError(f"step must be positive, got {step!r}")
+    for name, array in point.items():
+        if not np.all(np.isfinite(array)):
+            raise ValueError(f"{name} holds NaN or infinity")
     value, gradients = evaluate(**{name: array.copy() for name, array in point.items()})
     error = largest = 0.0
     for name, array in point.items():

@@ -14,12 +14,13 @@ import numpy as np
 
 from gplvm import _linalg
 from gplvm._parallel import map_blocks, row_blocks
-from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused, takes_arrays
 
 LOG_2_PI = np.log(2.0 * np.pi)
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(K=None, Y=None)
 def gp_log_likelihood(K, Y, *, n_features=None, eval_gradient=False):
     """Log-likelihood of independent Gaussian columns with one covariance.
 
@@ -246,6 +247,7 @@ def dense_gradient_block(weights_rows, weights_columns, K_inv, n_features):
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(X=None)
 def gplvm_log_determinant_term(X, alpha, beta, n_features, *, eval_gradient=False):
     """L1 of the linear GP-LVM: the log-determinant's part of the log-likelihood.
 
@@ -322,6 +324,7 @@ def gplvm_log_determinant_term(X, alpha, beta, n_features, *, eval_gradient=Fals
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(X=None, Y=None)
 def gplvm_trace_term(X, Y, alpha, beta, *, eval_gradient=False):
     """L2 of the linear GP-LVM: the data's part of the log-likelihood.
 
@@ -436,6 +439,7 @@ def _trace_term(E_squared, M_squared, alpha, beta, E_M):
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(X=None, Y=None)
 def gplvm_log_likelihood(X, Y, alpha, beta, *, eval_gradient=False):
     """Log-likelihood of the GP-LVM with the linear kernel, in the low-rank form.
 
@@ -509,7 +513,7 @@ def with_log_determinant(L2, X, alpha, beta, n_features):
 
 def _latent_positions(X):
     X = np.asarray(X, dtype=float)
-    if X.ndim != 2:
+    if X.ndim != 2 or X.size == 0:
         raise ValueError(f"X has shape {X.shape}, expected (n_samples, n_components)")
     return X
 

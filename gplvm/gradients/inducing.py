@@ -21,12 +21,13 @@ References
 import numpy as np
 
 from gplvm import _linalg
-from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused, takes_arrays
 
 LOG_2_PI = np.log(2.0 * np.pi)
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(P=2, Psi2=2, Kuu=2)
 def collapsed_bound(
     psi0,
     P,

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused, takes_arrays
 from gplvm.gradients.activations import (
     as_class_indices,
     cross_entropy_in_place,
@@ -13,6 +14,8 @@ from gplvm.gradients.activations import (
 __all__ = ["hidden_representation", "two_layer_forward", "two_layer_loss"]
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(W1=None, b1=None, W2=None, b2=None, X=None, sample_weight=None)
 def two_layer_loss(
     W1, b1, W2, b2, X, y, *, alpha=0.0, sample_weight=None, eval_gradient=False
 ):
@@ -108,6 +111,8 @@ def two_layer_loss(
     return loss, dict(zip(("W1", "b1", "W2", "b2"), gradients, strict=True))
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(W1=None, b1=None, W2=None, b2=None, X=None)
 def two_layer_forward(W1, b1, W2, b2, X):
     """Hidden layer and logits of the network with one hidden swish layer.
 
@@ -160,11 +165,18 @@ def two_layer_forward(W1, b1, W2, b2, X):
     array([[0.5],
            [1.5]])
     """
+    return forward_pass(W1, b1, W2, b2, X)
+
+
+def forward_pass(W1, b1, W2, b2, X):
+    """`two_layer_forward` of arrays, infinite where it overflows."""
     (W1, b1, W2, b2), X = _checked(W1, b1, W2, b2, X)
-    hidden = hidden_representation(W1, b1, X)
+    hidden = hidden_layer(W1, b1, X)
     return hidden, hidden @ W2.T + b2
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(W1=None, b1=None, X=None)
 def hidden_representation(W1, b1, X):
     """Hidden layer of the swish network, ``swish(X @ W1.T + b1)``.
 
@@ -200,7 +212,11 @@ def hidden_representation(W1, b1, X):
     array([[0.   ],
            [0.731]])
     """
-    W1, b1 = np.atleast_2d(W1), np.atleast_1d(b1)
+    return hidden_layer(W1, b1, X)
+
+
+def hidden_layer(W1, b1, X):
+    """`hidden_representation` of arrays, infinite where it overflows."""
     (W1, b1, _, _), X = _checked(
         W1, b1, np.empty((0, len(W1)), W1.dtype), np.empty(0, W1.dtype), X
     )

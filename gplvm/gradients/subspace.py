@@ -4,6 +4,7 @@ import numpy as np
 from scipy import linalg
 from scipy.linalg import blas
 
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused, takes_arrays
 from gplvm.gradients.autoencoder import as_moments
 
 __all__ = ["AxisCoordinates", "principal_axes", "subspace_autoencoder_loss"]
@@ -23,6 +24,8 @@ _LEAST_GAP = 1e-4
 _POWERS = 4
 
 
+@finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(V=2, S=None)
 def subspace_autoencoder_loss(V, S, *, eval_gradient=False):
     """The linear autoencoder's loss at the best mixture of the rows of `V`.
 

@@ -18,11 +18,12 @@ References
 import numpy as np
 
 from gplvm import _linalg
-from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused, takes_arrays
 from gplvm.gradients.inducing import LOG_2_PI, whitening
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(P=2, Psi2=2, Kuu=2, mean=2, covariance=2)
 def uncollapsed_bound(
     psi0,
     P,

@@ -4,11 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gplvm._validation import NOT_OF_ORDER_ONE, NotFiniteError
 from gplvm.graphs._dot import dot_text
 from gplvm.graphs._node import Node, as_values, is_dimension, is_input
 from gplvm.graphs._operation import show
 
 _MAX_PATHS = 10_000
+
+# What overflows is seen where it is checked.
+_SILENT = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 class GradientPath(NamedTuple):
@@ -130,6 +134,7 @@ class ComputationalGraph:
             f"{', '.join(self.inputs)}>"
         )
 
+    @_SILENT
     def forward(self, **inputs):
         """Compute every node.
 
@@ -147,7 +152,7 @@ class ComputationalGraph:
         ------
         ValueError
             If an input is missing or unknown, is not real, or has a shape that does
-            not fit its own or that of another input.
+            not fit its own or that of another input, or a value is not finite.
 
         See Also
         --------
@@ -207,7 +212,12 @@ class ComputationalGraph:
                 f"the {what} of {name} has shape {array.shape}, expected "
                 f"{show(node.shape)}" + (f" with {'; '.join(where)}" if where else "")
             )
+        if not np.all(np.isfinite(array)):
+            raise NotFiniteError(
+                f"the {what} of {name} is not finite: {NOT_OF_ORDER_ONE}"
+            )
 
+    @_SILENT
     def backward(self):
         """Compute the output's gradient with respect to every node.
 
@@ -220,7 +230,8 @@ class ComputationalGraph:
         Raises
         ------
         ValueError
-            If `forward` has not been called, or the output is no scalar.
+            If `forward` has not been called, the output is no scalar, or a gradient is
+            not finite.
 
         See Also
         --------
@@ -238,8 +249,10 @@ class ComputationalGraph:
             for position, parent in enumerate(child.parents):
                 if (child, position) in self.uses[parent]:
                     share = self._pulled_back(child, position, gradients[child])
-                    before = gradients.get(parent)
-                    gradients[parent] = share if before is None else before + share
+                    if parent in gradients:
+                        share = gradients[parent] + share
+                        self._check(parent, share, self._sizes, "gradient")
+                    gradients[parent] = share
         self._gradients = gradients
         return {
             name: _own(gradients[self.nodes[name]])
@@ -254,6 +267,7 @@ class ComputationalGraph:
         self._check(child.parents[position], share, self._sizes, "gradient")
         return share
 
+    @_SILENT
     def gradient_paths(self, name):
         """Split the gradient with respect to a node into its paths to the output.
 

@@ -171,6 +171,8 @@ class Node:
 
     def __truediv__(self, other):
         if isinstance(other, numbers.Real):
+            if other == 0:
+                raise ValueError(f"{self.name} cannot be divided by zero")
             return self._times(1.0 / float(other))
         return self * (1.0 / _as_node(other, "/"))
 
@@ -241,7 +243,7 @@ def apply(operation, *parents):
     Raises
     ------
     TypeError
-        If an argument is no node.
+        If the operation is none, or an argument no node.
 
     ValueError
         If the operation has another number of arguments, or does not take these
@@ -262,6 +264,8 @@ def apply(operation, *parents):
     >>> apply(root, Input("x", ()))
     <sqrt(x): shape ()>
     """
+    if not hasattr(operation, "pullbacks"):
+        raise TypeError(f"expected an Operation, got {operation!r}")
     for parent in parents:
         _as_node(parent, operation.name)
     if len(parents) != len(operation.pullbacks):
@@ -360,8 +364,9 @@ def Dimension(symbol):
     >>> float(ComputationalGraph(mean).forward(x=[1.0, 2.0, 6.0]))
     3.0
     """
+    code = str(symbol).replace("{", "{{").replace("}", "}}")
     measured = Operation(
-        "dimension", None, (), lambda: (), "", code=str(symbol), level="dimension"
+        "dimension", None, (), lambda: (), "", code=code, level="dimension"
     )
     return apply(measured).named(symbol)
 

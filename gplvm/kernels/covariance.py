@@ -16,7 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm._validation import NOT_OF_ORDER_ONE, NotFiniteError, finite_or_refused
+from gplvm._validation import (
+    NOT_OF_ORDER_ONE,
+    NotFiniteError,
+    finite_or_refused,
+    takes_arrays,
+)
 
 # Hyperparameters whose squares, and what they are multiplied by, are represented.
 _SMALLEST, _LARGEST = 1e-140, 1e140
@@ -214,6 +219,14 @@ def is_isotropic(kernel):
     isotropic : bool
         False also where a registered rule does not say so.
 
+    Raises
+    ------
+    TypeError
+        If `kernel` is not a scikit-learn kernel.
+
+    NotImplementedError
+        If a part of it has no rule.
+
     See Also
     --------
     Rule : Where a rule says that its kernel is.
@@ -229,6 +242,8 @@ def is_isotropic(kernel):
         return is_isotropic(kernel.k1) and is_isotropic(kernel.k2)
     if type(kernel) is sk.Exponentiation:
         return is_isotropic(kernel.kernel)
+    if not isinstance(kernel, sk.Kernel):
+        raise TypeError(f"expected a scikit-learn kernel object, got {kernel!r}")
     sizes = [np.size(getattr(kernel, h.name)) for h in kernel.hyperparameters]
     return _rule(kernel).isotropic and all(size == 1 for size in sizes)
 
@@ -270,6 +285,7 @@ def check_inputs(*inputs):
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE, on_the_way=False)
+@takes_arrays(X=2, Z=2)
 def evaluate(kernel, X, Z=None):
     """A covariance matrix and its pullback.
 
@@ -330,6 +346,7 @@ def evaluate(kernel, X, Z=None):
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE, on_the_way=False)
+@takes_arrays(X=2)
 def evaluate_diagonal(kernel, X):
     """The diagonal of ``evaluate(kernel, X)`` and its pullback.
 
@@ -480,6 +497,7 @@ def diagonal(kernel, X):
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE, on_the_way=False)
+@takes_arrays(X=2, dL_dK=2)
 def vjp(kernel, X, dL_dK):
     """Vector-Jacobian product of ``matrix(kernel, X)``.
 

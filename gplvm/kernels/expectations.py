@@ -23,7 +23,7 @@ from itertools import combinations
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused
+from gplvm._validation import NOT_OF_ORDER_ONE, finite_or_refused, takes_arrays
 from gplvm.kernels._affine_moments import Affine, Cross
 from gplvm.kernels._form import SUPPORTED, Form, all_of, terms_of
 from gplvm.kernels._moments import (
@@ -86,6 +86,7 @@ def check_expectations(kernel, n_components):
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
+@takes_arrays(mu=2, S=2, Z=2)
 def evaluate_expectations(kernel, mu, S, Z):
     """The psi statistics of some rows, and their pullback.
 
@@ -197,7 +198,7 @@ class Expectations:
         self.pairs = pairs = pairs_of(len(Z))
         gaussians = self.form.gaussians
         # Gaussians know distances only: centred, these lose fewest digits.
-        self.origin = Z.sum(axis=0) / len(Z)
+        self.origin = Z.sum(axis=0) / max(len(Z), 1)
         centred = Z - self.origin
         self.means = [
             GaussianMeans(r, centred, np.full(len(Z), np.log(c))) for c, r in gaussians

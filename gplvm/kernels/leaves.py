@@ -111,7 +111,7 @@ def _stationary(profile):
     def evaluate(kernel, X, Z, symmetric):
         length_scale = np.asarray(kernel.length_scale, dtype=float)
         # Differences only matter: centred inputs lose fewer digits in the product.
-        centre = Z.mean(axis=0)
+        centre = Z.mean(axis=0) if len(Z) else 0.0
         scaled_X = (X - centre) / length_scale
         scaled_Z = scaled_X if symmetric else (Z - centre) / length_scale
         check_inputs(scaled_X, scaled_Z)

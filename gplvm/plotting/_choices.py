@@ -88,11 +88,16 @@ def axes_size(limits, classes, max_images):
     return width, width * ratio
 
 
+_MOST_CELLS = 10_000  # along a side: no screen shows more
+
+
 def check_resolution(grid_resolution):
     """A grid needs at least two cells."""
-    if not isinstance(grid_resolution, numbers.Integral) or grid_resolution < 2:
+    whole = isinstance(grid_resolution, numbers.Integral)
+    if not (whole and 2 <= grid_resolution <= _MOST_CELLS):
         raise ValueError(
-            f"grid_resolution must be an integer above 1; got {grid_resolution!r}."
+            f"grid_resolution must be an integer from 2 to {_MOST_CELLS}; got "
+            f"{grid_resolution!r}."
         )
 
 

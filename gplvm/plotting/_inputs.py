@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from gplvm._validation import real_array
 from gplvm.plotting._style import class_styles
 
 _SMALLEST_SIDE = 8  # below it, a square number of columns is more likely a table
@@ -64,7 +65,7 @@ def name_estimators(estimators):
 
 def as_matrix(values, name):
     """Finite floats of shape (n, k), n > 0."""
-    values = np.asarray(values, dtype=float)
+    values = np.asarray(real_array(values, name), dtype=float)
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or 0 in values.shape:
@@ -90,9 +91,9 @@ def as_images(images, *, image_shape=None, n_samples=None, name="images"):
 
     Rows of (n, p) become images of `image_shape`, or square ones.
     """
-    images = np.asarray(images, dtype=float)
+    images = np.asarray(real_array(images, name), dtype=float)
     if image_shape is not None:
-        image_shape = tuple(int(side) for side in np.atleast_1d(image_shape))
+        image_shape = _sides(image_shape)
         if images.ndim == 1 or images[0].size != np.prod(image_shape):
             raise ValueError(
                 f"image_shape={image_shape} does not fit {name} of shape "
@@ -113,8 +114,21 @@ def as_images(images, *, image_shape=None, n_samples=None, name="images"):
             f"{name} must have shape (n, height, width) or (n, height, width, 3); "
             f"got {images.shape}."
         )
+    if not np.isfinite(images).any():
+        raise ValueError(f"{name} hold no finite number.")
     check_length(images, n_samples, name)
     return images
+
+
+def _sides(image_shape):
+    """The sides of an image, whole numbers, from one of them or several."""
+    try:
+        sides = tuple(image_shape) if np.ndim(image_shape) else (image_shape,)
+        return tuple(operator.index(side) for side in sides)
+    except TypeError as error:
+        raise TypeError(
+            f"image_shape must be (height, width) of whole numbers, got {image_shape!r}"
+        ) from error
 
 
 def check_length(values, n, name, *, of="samples"):
@@ -190,7 +204,8 @@ def as_classes(labels, label_names=None, *, n_samples=None):
         raise ValueError(f"labels must be one-dimensional; got shape {labels.shape}.")
     check_length(labels, n_samples, "labels")
     if labels.dtype.kind == "f":
-        if not np.array_equal(labels, np.floor(labels)):
+        whole = np.abs(labels) < 2.0**53  # not NaN, nor infinity
+        if not np.all(whole & (labels == np.floor(labels))):
             raise ValueError("labels must be classes (integers or strings), not reals.")
         labels = labels.astype(int)
     if labels.dtype.kind in "iu":

@@ -38,6 +38,9 @@ _SIDE = 6.2  # inches, the longer side of the plane
 _WALK_GAP = 0.02  # between the plane and the walk, in heights of the plane
 
 
+_MOST_IMAGES = 1000  # along a side: a screen shows them as points
+
+
 class LatentManifoldDisplay:
     """A grid of latent positions, each as the image that the model decodes it to.
 
@@ -330,8 +333,12 @@ class LatentManifoldDisplay:
         """
         check_estimator_like(estimator, "inverse_transform")
         for name, number in (("n_images", n_images), ("n_steps", n_steps)):
-            if not isinstance(number, numbers.Integral) or number < 2:
-                raise ValueError(f"{name} must be an integer above 1; got {number!r}.")
+            whole = isinstance(number, numbers.Integral)
+            if not (whole and 2 <= number <= _MOST_IMAGES):
+                raise ValueError(
+                    f"{name} must be an integer above 1, at most {_MOST_IMAGES}; got "
+                    f"{number!r}."
+                )
         Z = known_positions(estimator, X)
         if dimensions is None:
             dimensions = leading_dimensions(estimator, Z.shape[1])

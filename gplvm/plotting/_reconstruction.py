@@ -1,6 +1,7 @@
 """Display of images beside their reconstructions."""
 
 import numpy as np
+from scipy.sparse import issparse
 
 from gplvm.plotting._background import predicts_std
 from gplvm.plotting._choices import choose_rows
@@ -356,7 +357,11 @@ class ReconstructionDisplay:
         estimators = name_estimators(estimators)
         for estimator in estimators.values():
             check_estimator_like(estimator, "transform", "inverse_transform")
-        n = X.shape[0] if hasattr(X, "shape") else len(X)
+        if issparse(X):
+            X = X.toarray()
+        if not np.shape(X):
+            raise ValueError(f"X must have rows, got {X!r}.")
+        n = len(X)
         check_length(y, n, "y")
         chosen = choose_rows(n, n_images, indices, random_state)
         X = X.iloc[chosen] if hasattr(X, "iloc") else np.asarray(X)[chosen]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gplvm._validation import real_array
 from gplvm.plotting._inputs import check_estimator_like, check_length
 from gplvm.plotting._style import (
     INK,
@@ -206,7 +207,7 @@ class RelevanceDisplay:
 
 
 def _check_relevance(relevance):
-    relevance = np.asarray(relevance, dtype=float)
+    relevance = real_array(relevance, "relevance")
     if relevance.ndim != 1 or not relevance.size:
         raise ValueError(
             f"relevance must have shape (n_components,), not empty; got "
