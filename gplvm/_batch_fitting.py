@@ -67,16 +67,16 @@ class BatchFitting:
             The fitted model. `embedding_`, `embedding_std_`, `elbo_` and `elbo` are of
             the rows of this call; `transform` has the positions of others.
 
-        Warns
-        -----
-        ConvergenceWarning
-            If Ctrl-C is pressed in the first call; the best parameters so far are kept.
-
         Raises
         ------
         ValueError
             If an entry is missing, the number of features has changed, or a row is 1e10
             standard deviations of the noise away from the first call's mean.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If Ctrl-C is pressed in the first call; the best parameters so far are kept.
 
         Examples
         --------
