@@ -169,6 +169,8 @@ def test_images_larger_than_memory_are_refused_before_any_is_read(image_size, tm
     datasets.save_image_folder(tmp_path / "images", images, [0, 1], ["a", "b"])
     with pytest.raises(MemoryError, match="does not fit"):
         datasets.load_image_folder(tmp_path / "images", image_size=image_size)
+    loaded = datasets.load_image_folder(tmp_path / "images", image_size=np.int8(16))
+    assert loaded.images.shape == (2, 16, 16)
 
 
 def test_displays_refuse_what_cannot_be_shown():

@@ -252,9 +252,10 @@ def _checked_size(image_size):
         )
     if min(sides) < 1:
         raise ValueError(f"image_size must be at least 1; got {image_size!r}.")
-    if sides[0] * sides[1] * _BYTES_PER_PIXEL > available_memory():
+    height, width = (int(side) for side in sides)  # of Python, which does not overflow
+    if height * width * _BYTES_PER_PIXEL > available_memory():
         raise MemoryError(f"An image of image_size={image_size!r} does not fit.")
-    return int(sides[0]), int(sides[1])
+    return height, width
 
 
 def _memory_for(n_images, image):
