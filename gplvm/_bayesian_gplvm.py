@@ -187,8 +187,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
     From two thousand rows on (or forty for each inducing point) a fit grows,
     unless `init` is an array: three fits of a thousand random rows each come first, the
     best of them goes on, and four times as many rows at a time are placed beside those
-    that have positions, and climb with them. It ends higher than from all rows at once,
-    and mostly sooner.
+    that have positions, and climb with them. It mostly ends higher than a fit of all
+    rows from the beginning, which with few thousands of rows would be sooner.
 
     Data are centred and not scaled: features in different units belong into a
     `StandardScaler` first.
