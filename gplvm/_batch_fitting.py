@@ -118,7 +118,7 @@ class BatchFitting:
         return self
 
     def _next_batch(self, data):
-        if getattr(self, "_stream", None) is None:
+        if not isinstance(getattr(self, "_stream", None), Stream):
             if isinstance(self._likelihood, BayesianPatternLikelihood):
                 raise ValueError(
                     "partial_fit needs complete rows, and those of the last fit had "

@@ -430,6 +430,15 @@ def test_saved_models_go_on(few_rows, tmp_path, way):
             one.partial_fit(new[:20])
 
 
+def test_what_is_no_stream_is_begun_anew():
+    # As a forged file may have it.
+    models = [_estimator(tol=0.1).partial_fit(_data(60)) for _ in range(2)]
+    models[0]._stream = "text"
+    for model in models:
+        model.partial_fit(_data(20, seed=1))
+    assert_array_equal(models[0].embedding_, models[1].embedding_)
+
+
 def test_partial_fit_goes_on_from_a_fit():
     X = _data()
     for batch_size in (None, 300):
