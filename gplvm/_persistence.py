@@ -247,7 +247,8 @@ def _versions():
 
 
 def _check_works(model, arrays):
-    """Try a fitted model: a forged file should fail here, not later."""
+    """Try a model: a forged file should fail here, not later."""
+    repr(model)  # the constructors check no parameter
     try:
         check_is_fitted(model)
     except NotFittedError:

@@ -2,15 +2,25 @@
 
 import copy
 import warnings
-from numbers import Integral
+from itertools import takewhile
+from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.gaussian_process.kernels import Kernel
 
 # Positions, of training rows and drawn, at which it is asked for rows.
 _DRAWS = 20
 
 # An answer as near to the largest number overflows somewhere else.
 _ROOM = 1e-4
+
+# What is wrong in numbers that may be NaN or infinite: training rows may lack entries,
+# and an optimizer's sums of squares overflow where data are huge.
+_WRONG = {"Y": np.isinf, "_training_rows": np.isinf, "_sums": np.isnan}
+
+_SCALARS = ("noise_variance_", "log_likelihood_", "elbo_", "loss_", "n_iter_")
 
 # Of more rows the likelihood, which costs their cube, is not evaluated.
 _LIKELIHOOD_ROWS = 500
@@ -34,13 +44,14 @@ def check_works(model, most_features):
     """
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        *scalers, last = steps = _steps(model)
+        steps = _steps(model)
         rows = _rows(steps, most_features)
         _check_answers(model, rows)
-        for step in scalers:
+        for step in steps[:-1]:
             rows = step.transform(rows)
-        if last is not model:
-            _check_answers(last, rows)
+            _check(rows, None)
+        if steps[-1] is not model:
+            _check_answers(steps[-1], rows)
 
 
 def _steps(model):
@@ -50,32 +61,64 @@ def _steps(model):
 
 
 def _rows(steps, most_features):
-    """Two rows as the model may have seen them: the mean, if known, and another."""
-    n_features = steps[0].n_features_in_
-    if not isinstance(n_features, Integral) or not 0 < n_features <= most_features:
-        raise ValueError(f"{str(n_features)[:20]} features")
-    *scalers, last = steps
-    middle = np.zeros(n_features)
-    for name in ("mean_", "center_", "data_min_"):
-        known = np.asarray(getattr(steps[0], name, None))
-        if known.shape == (n_features,) and np.all(np.isfinite(known)):
-            middle = middle + known
-            break
-    if hasattr(last, "sample"):
-        other = last.sample(1, random_state=0)
-        for scaler in scalers[::-1]:
-            other = scaler.inverse_transform(other)
-    else:
+    """Two rows as the model may have seen them: the mean, if known, and another.
+
+    They are made for the last step that rows can be taken back from, and taken back.
+    """
+    for step in steps:
+        n_features = step.n_features_in_
+        if not isinstance(n_features, Integral) or not 0 < n_features <= most_features:
+            raise ValueError(f"{str(n_features)[:20]} features")
+        _check_scale(step)
+    before = list(takewhile(_can_take_back, steps[:-1]))
+    rows = _rows_of(steps[len(before)])
+    for step in before[::-1]:
+        rows = step.inverse_transform(rows)
+    return rows
+
+
+def _can_take_back(step):
+    return hasattr(step, "inverse_transform")
+
+
+def _rows_of(model):
+    unknown = np.zeros(model.n_features_in_)
+    middle, unit = getattr(model, "_standard", (getattr(model, "mean_", None), None))
+    middle = np.asarray(unknown if middle is None else middle)
+    if middle.shape != unknown.shape or not np.all(np.isfinite(middle)):
+        raise ValueError("means that are none")
+    if hasattr(model, "noise_variance_"):
+        unit = np.sqrt(model.noise_variance_)
+    elif unit is None:
         # A model that centres nothing has zero for its mean: no row to learn from.
-        size = np.where(middle == 0.0, 1.0, 0.1 * np.abs(middle))
-        other = middle + size * np.random.default_rng(0).normal(size=n_features)
+        unit = np.where(middle == 0.0, 1.0, 0.1 * np.abs(middle))
+    other = middle + unit * np.random.default_rng(0).normal(size=middle.shape)
     return np.vstack([middle, other])
+
+
+def _check_scale(scaler):
+    """Refuse what nothing can be divided by, and a unit lost beside the middle.
+
+    Constant columns are the exception: their unit is one, wherever they lie.
+    """
+    scale = getattr(scaler, "scale_", None)
+    if scale is None:
+        return
+    if scale.dtype.kind != "f" or not np.all(scale > 0.0):
+        raise ValueError("a scale that is not positive")
+    zero = np.zeros((1, scaler.n_features_in_))
+    constant = clone(scaler).fit(zero).scale_
+    middle, apart = scaler.inverse_transform(np.vstack([zero, zero + 100.0]))
+    if np.any((middle == apart) & (scale != constant)):
+        raise ValueError("a scale that is lost beside the middle")
 
 
 def _check_answers(model, rows):
     _check_attributes(model)
+    n_features_out = len(model.get_feature_names_out())
+    _check(model.transform(rows[:1]), (1, n_features_out))
     latent = model.transform(rows)
-    _check(latent, (len(rows), len(model.get_feature_names_out())))
+    _check(latent, (len(rows), n_features_out))
     if hasattr(model, "inverse_transform"):
         _check(model.inverse_transform(latent), rows.shape)
     if hasattr(model, "predict_proba"):
@@ -87,13 +130,40 @@ def _check_answers(model, rows):
 
 
 def _check_attributes(model):
-    """Numbers that no method uses are read by people."""
+    """Numbers that these rows do not need: for other rows, and for people to read."""
+    left_out = model.get_params(deep=False)
+    seen = {}  # id: object, which must stay alive meanwhile
     for name, value in vars(model).items():
-        if name.endswith("_"):
-            for part in value if isinstance(value, list) else [value]:
-                part = np.asarray(part)
-                if part.dtype.kind == "f" and not np.all(np.isfinite(part)):
-                    raise ValueError(f"{name} is not finite")
+        if name not in left_out:
+            _check_numbers(name, value, seen)
+        if name in _SCALARS and not isinstance(value, Real):
+            raise ValueError(f"{name} is no number")
+
+
+def _check_numbers(name, value, seen):
+    """Refuse what is not finite, in whatever a model is made of."""
+    if id(value) in seen:
+        return
+    seen[id(value)] = value
+    if isinstance(value, np.ndarray | float | np.floating):
+        value = np.asarray(value)
+        if value.dtype.kind == "f" and np.any(_WRONG.get(name, _is_not_finite)(value)):
+            raise ValueError(f"{name} is not finite")
+    elif isinstance(value, list | tuple):
+        for part in value:
+            _check_numbers(name, part, seen)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            _check_numbers(key, part, seen)
+    elif sparse.issparse(value):
+        _check_numbers(name, value.data, seen)
+    elif hasattr(value, "__dict__") and not isinstance(value, Kernel):
+        for key, part in (value.__getstate__() or {}).items():  # as in a file
+            _check_numbers(key, part, seen)
+
+
+def _is_not_finite(array):
+    return ~np.isfinite(array)
 
 
 def _check_classifier(model, rows):

@@ -19,7 +19,12 @@ from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.gaussian_process import kernels as sk
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
 
 import gplvm
 from gplvm import GPLVM, BayesianGPLVM, LinearAutoencoder, SwishMLPClassifier
@@ -217,7 +222,7 @@ def test_arrays_larger_than_the_file_are_refused_before_memory_is_taken(path):
 
 
 def test_damaged_and_forged_files_are_refused_or_work(tmp_path):
-    counts = model_files.run(150, seed=7, folder=tmp_path)
+    counts = model_files.run(200, seed=7, folder=tmp_path)
     assert counts.pop(("damaged", "refused")) == 50
     assert {what for _, what in counts} <= {"refused", "loaded", "loaded, not fitted"}
 
@@ -420,6 +425,59 @@ def test_numbers_that_no_method_uses_must_be_finite_too(path, name):
     setattr(model, name, np.full(np.shape(getattr(model, name)), np.nan).tolist())
     gplvm.save(model, path)
     with pytest.raises(ValueError, match=f"working model: {name} is not finite"):
+        gplvm.load(path)
+
+
+def test_numbers_for_rows_that_are_not_tried_must_be_finite_too(path):
+    model = BayesianGPLVM(2, n_inducing=8, **SHORT).fit(X)
+    means, variances = model._start_posterior
+    model._start_posterior = (
+        means,
+        variances * np.r_[np.ones(len(X) - 1), np.nan][:, None],
+    )
+    gplvm.save(model, path)
+    with pytest.raises(ValueError, match="_start_posterior is not finite"):
+        gplvm.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("scale_", np.zeros(4)),
+        ("scale_", np.ones(4, dtype=np.uint16)),
+        ("scale_", np.full(4, 1e-20)),
+        ("mean_", np.full(4, -1e300)),
+        ("mean_", np.full(4, np.nan)),
+    ],
+)
+def test_a_scaler_as_no_fit_makes_it_is_refused(path, name, value):
+    model = make_pipeline(StandardScaler(), LinearAutoencoder()).fit(X)
+    setattr(model[0], name, value)
+    gplvm.save(model, path)
+    with pytest.raises(ValueError, match="does not hold a working model"):
+        gplvm.load(path)
+
+
+@pytest.mark.parametrize("scaler", [MinMaxScaler(), MaxAbsScaler(), RobustScaler()])
+@pytest.mark.parametrize("model", [LinearAutoencoder(), GPLVM(**SHORT)], ids=repr)
+def test_constant_columns_far_away_come_back(path, scaler, model):
+    far = X.copy()
+    far[:, 1] = -1e300
+    model = make_pipeline(clone(scaler), clone(model)).fit(far)
+    again = _round_trip(model, path)
+    np.testing.assert_array_equal(again.transform(far), model.transform(far))
+
+
+def test_steps_of_which_one_takes_no_rows_back_come_back(path):
+    steps = StandardScaler(), SwishMLPClassifier(5, **SHORT), GPLVM(**SHORT)
+    model = make_pipeline(*steps).fit(X, Y)
+    again = _round_trip(model, path)
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+
+
+def test_a_kernel_that_cannot_be_shown_is_refused(path):
+    gplvm.save(GPLVM(kernel=sk.RBF(None)), path)
+    with pytest.raises(ValueError, match="does not hold a working model"):
         gplvm.load(path)
 
 
