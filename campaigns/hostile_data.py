@@ -425,6 +425,7 @@ class Case:
     sample_weight: object
     new_rows: np.ndarray
     in_batches: bool
+    is_saved: bool
 
 
 def case(seed, number, kinds=KINDS):
@@ -438,7 +439,8 @@ def case(seed, number, kinds=KINDS):
     in_batches = hasattr(model, "partial_fit") and rng.random() < 0.3
     name = f"{model!r} on {X.shape} as {container}{' in batches' * in_batches}"
     y, weight = labels(len(X), rng), weights(len(X), rng)
-    return Case(name, model, data, y, weight, other, in_batches)
+    is_saved = rng.random() < 0.1
+    return Case(name, model, data, y, weight, other, in_batches, is_saved)
 
 
 class _Choices:
@@ -497,6 +499,8 @@ def attempt(case):
         if name != "SwishMLPClassifier":
             _check_finite(model.score(X), f"{name}.score")
         _check_single_row(model, X)
+        if case.is_saved:
+            _check_comes_back(model, X)
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         _check_new_rows(model, case.new_rows)
     _check_untouched(X, before)
@@ -539,6 +543,15 @@ def _check_single_row(model, X):
         alone = model.transform(X[[i]])
         if np.abs(alone - Z[[i]]).max() > allowed:
             raise Wrong(f"row {i} alone is at {alone[0]}, among the others at {Z[i]}")
+
+
+def _check_comes_back(model, X):
+    """A file holds the same model."""
+    with tempfile.NamedTemporaryFile() as file:
+        gplvm.save(model, file.name)
+        again = gplvm.load(file.name)
+    if not np.array_equal(again.transform(X), model.transform(X)):
+        raise Wrong("the model that comes back from a file gives other codes")
 
 
 def _check_new_rows(model, X):

@@ -123,6 +123,80 @@ def disarranged(path, rng):
     write_container(path, header, arrays)
 
 
+def rearranged(path, donor, rng):
+    """The file with numbers a little off, and with parts of another model."""
+    header, arrays = read_container(path)
+    given, given_arrays = read_container(donor)
+    _renumber(given["model"], len(arrays))
+    arrays += given_arrays
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        container, key = rng.choice(list(_places(header["model"])))
+        kind = rng.randrange(4)
+        if kind == 0:
+            container[key] = _near(container[key], rng)
+        elif kind == 1:
+            other, place = rng.choice(list(_places(header["model"])))
+            part = copy.deepcopy(container[key])
+            container[key] = copy.deepcopy(other[place])
+            other[place] = part
+        elif kind == 2:
+            same = [(c, k) for c, k in _places(given["model"]) if k == key]
+            other, place = rng.choice(same or list(_places(given["model"])))
+            container[key] = copy.deepcopy(other[place])
+        else:
+            at = rng.randrange(len(arrays) - len(given_arrays))
+            with np.errstate(all="ignore"):
+                arrays[at] = _moved(arrays[at], rng)
+    del header["arrays"]
+    write_container(path, header, arrays)
+
+
+def _renumber(tree, first):
+    """Let a tree refer to arrays that come after so many others."""
+    for container, key in list(_places(tree)):
+        if key in ("array", "scalar") and type(container[key]) is int:
+            container[key] += first
+
+
+def _near(value, rng):
+    """A number or text that a person might have mistyped."""
+    if type(value) is bool:
+        return not value
+    if type(value) is int:
+        return rng.choice([value + 1, value - 1, 2 * value, -value, float(value)])
+    if type(value) is float:
+        return value * rng.choice([-1.0, 1.0 + 1e-9, 2.0, 1e-6, 1e6, 1e-200, 1e200])
+    if type(value) is str and value:
+        return rng.choice([value[:-1], value.upper(), value + "_", "_" + value])
+    return rng.choice([None, [value], {"tuple": [value]}])
+
+
+def _moved(array, rng):
+    """An array of the same type and shape, with other values in it."""
+    kind = rng.randrange(7)
+    array = array.copy()
+    if not array.size:
+        return array
+    if kind == 0 and array.ndim:
+        return np.flip(array, rng.randrange(array.ndim))
+    if kind == 1 and array.ndim:
+        return array[np.random.default_rng(rng.randrange(99)).permutation(len(array))]
+    if array.dtype.kind == "f":
+        if kind == 2:
+            return array + rng.choice([1e-12, 1e-3, 1.0, 1e6]) * np.ptp(array)
+        if kind == 3:
+            return array * rng.choice([-1.0, 1e-200, 1e-20, 1e20, 1e200])
+        noise = np.random.default_rng(rng.randrange(99)).normal(size=array.shape)
+        if kind == 4:
+            return (array + 0.1 * noise * np.std(array)).astype(array.dtype)
+        at = rng.randrange(array.size)
+        array.flat[at] = rng.choice([0.0, -0.0, 1e-310, 1e30, 1e154, np.nan, -np.inf])
+    elif array.dtype.kind in "biu":
+        at = rng.randrange(array.size)
+        array.flat[at] = not array.flat[at]
+    return array
+
+
 def _other(array, rng):
     """An array that is like this one, but for one thing."""
     kind = rng.randrange(9)
@@ -217,20 +291,24 @@ def use(model):
 
 
 def run(n_cases, seed, folder, keep=None):
-    """Count what happened to so many files, a third of each kind; keep what failed."""
+    """Count what happened to files, a quarter of each kind; keep what failed."""
     rng = random.Random(seed)
-    path = Path(folder) / "model.gplvm"
+    path, donor = Path(folder) / "model.gplvm", Path(folder) / "donor.gplvm"
     originals = []
     for model in models():
         gplvm.save(model, path)
         originals.append(path.read_bytes())
     counts = {}
     for case in range(n_cases):
-        make = (damaged, forged, disarranged)[case % 3]
+        make = (damaged, forged, disarranged, rearranged)[case % 4]
         original = rng.choice(originals)
         if make is disarranged:
             path.write_bytes(original)
             make(path, rng)
+        elif make is rearranged:
+            path.write_bytes(original)
+            donor.write_bytes(rng.choice(originals))
+            make(path, donor, rng)
         else:
             path.write_bytes(make(original, rng))
         with np.errstate(all="ignore"), warnings.catch_warnings():
