@@ -20,7 +20,7 @@ _ROOM = 1e-4
 # and an optimizer's sums of squares overflow where data are huge.
 _WRONG = {"Y": np.isinf, "_training_rows": np.isinf, "_sums": np.isnan}
 
-_SCALARS = ("noise_variance_", "log_likelihood_", "elbo_", "loss_", "n_iter_")
+_SCALARS = ("noise_variance_", "log_likelihood_", "elbo_", "n_iter_")
 
 # Of more rows the likelihood, which costs their cube, is not evaluated.
 _LIKELIHOOD_ROWS = 500
