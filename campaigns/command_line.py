@@ -117,7 +117,8 @@ def make_case(bench, rng, folder):
     if command in ("embed", "classify"):
         arguments = [command, source, "--output", output, "--max-iter", "3"]
         if command == "embed":
-            arguments += ["--model", rng.choice(["autoencoder", "linear", "gplvm"])]
+            names = ["autoencoder", "linear", "gplvm", "bayesian"]
+            arguments += ["--model", rng.choice(names)]
         arguments += rng.choice([[], ["--standardize"]])
     else:
         arguments = [command, model, source, "--output", output]

@@ -24,17 +24,21 @@ from gplvm.cli._progress import Progress
 _EXAMPLES = """\
   gplvm embed table.csv --labels species --standardize --output embedded
   gplvm embed expression.npz --model linear --n-components 5 --output embedded
+  gplvm embed motion.csv --model bayesian --output embedded
   gplvm embed images --image-size 32 --kernel matern52 --output embedded
   gplvm embed large.npy --inducing 200 --output embedded
   cut -f 2- table.tsv | gplvm embed - --output embedded
 
-It writes embedding.csv, latent.png, model.gplvm (for gplvm transform) and, of images,
-reconstructions.png. A table may have a header or none; columns of text are left out,
-and an empty field is a missing value, which both GP-LVMs accept. An NPZ file holds the
-rows as X, data or images (or as its only table) and labels as y or target.
+It writes embedding.csv, latent.png, model.gplvm (for gplvm transform), of images
+reconstructions.png, and of --model bayesian relevance.png: its dimensions come in the
+order of their relevance, and those that the data do not need are switched off. A table
+may have a header or none; columns of text are left out, and an empty field is a missing
+value, which every GP-LVM accepts. An NPZ file holds the rows as X, data or images (or
+as its only table) and labels as y or target.
 """
 _MODELS = {
     "gplvm": "GP-LVM",
+    "bayesian": "Bayesian GP-LVM",
     "linear": "linear GP-LVM",
     "autoencoder": "linear autoencoder",
 }
@@ -63,8 +67,8 @@ def add_to(commands):
         "--model",
         choices=list(_MODELS),
         default="gplvm",
-        help="the GP-LVM, which is non-linear (default), the linear GP-LVM, or the "
-        "linear autoencoder",
+        help="the GP-LVM, which is non-linear (default), the Bayesian GP-LVM, which "
+        "finds the number of dimensions, the linear GP-LVM, or the linear autoencoder",
     )
     parser.add_argument(
         "--kernel",
@@ -75,15 +79,15 @@ def add_to(commands):
         "--inducing",
         type=_inducing,
         metavar="N|auto|none",
-        help="inducing points of the GP-LVM: so many, as many as the size of the data "
-        "asks for (auto, the default), or none, which is exact",
+        help="inducing points of a GP-LVM: so many, as many as the size of the data "
+        "asks for (auto, the default), or none, which is exact (not of bayesian)",
     )
     parser.add_argument(
         "--n-components",
         type=whole_number(1),
-        default=2,
         metavar="N",
-        help="dimensions of the embedding (default: 2)",
+        help="dimensions of the embedding (default: 2; of --model bayesian, which "
+        "switches some off, 10, or as many as columns)",
     )
     add_standardize(parser)
     add_labels(parser, "it colours the picture and is not embedded")
@@ -108,7 +112,11 @@ def run(arguments):
     if arguments.kernel is not None and arguments.model != "gplvm":
         raise UserError(f"--kernel is for --model gplvm, not {arguments.model}")
     if arguments.inducing is not None and arguments.model == "autoencoder":
-        raise UserError("--inducing is for --model gplvm and linear, not autoencoder")
+        raise UserError("--inducing is for a GP-LVM (--model), not autoencoder")
+    if arguments.inducing == "none" and arguments.model == "bayesian":
+        raise UserError("--model bayesian needs inducing points: --inducing auto or N")
+    if arguments.n_components is None and arguments.model != "bayesian":
+        arguments.n_components = 2
     progress = Progress(2)
     with OutputFolder(arguments.output, arguments.force) as folder:
         # One step for both: whatever is wrong with the input is said alone.
@@ -141,12 +149,14 @@ def run(arguments):
     for note in progress.notes:
         print(f"gplvm embed: note: {note}", file=sys.stderr)
     details = f"{model.n_iter_} iterations"
+    if hasattr(model, "n_relevant_"):
+        details = f"{model.n_relevant_} of them relevant, {details}"
     if hasattr(model, "inducing_points_"):
         details += f", {_count(len(model.inducing_points_), 'inducing point')}"
     print(
-        f"{arguments.output}: {rows} rows of {columns} in {arguments.n_components} "
-        f"dimension{'s' * (arguments.n_components > 1)} by the "
-        f"{_MODELS[arguments.model]}, {details}"
+        f"{arguments.output}: {rows} rows of {columns} in "
+        f"{_count(embedding.shape[1], 'dimension')} by the {_MODELS[arguments.model]}, "
+        f"{details}"
     )
 
 
@@ -158,7 +168,7 @@ def _check_size(found, arguments):
     rows, columns = found.data.shape
     if rows == 1:
         raise UserError(f"{found.source}: one row; an embedding needs at least two")
-    if arguments.n_components > min(rows, columns):
+    if (arguments.n_components or 1) > min(rows, columns):
         raise UserError(
             f"{found.source}: {rows} rows of {_count(columns, 'column')} do not have "
             f"{_count(arguments.n_components, 'component')} (--n-components)"
@@ -188,8 +198,8 @@ def _check_missing(found, model):
     )
     if model == "autoencoder":
         raise UserError(
-            f"{found.source}, {found.first(missing)}: {told}, the first here; --model "
-            "gplvm and linear accept missing entries, autoencoder does not"
+            f"{found.source}, {found.first(missing)}: {told}, the first here; the "
+            "GP-LVMs (--model) accept missing entries, autoencoder does not"
         )
     found.notes.append(f"{told}; the model fits what is there")
 
@@ -243,9 +253,18 @@ def _model(arguments):
         return LinearAutoencoder(
             arguments.n_components, random_state=arguments.seed, **limit
         )
+    n_inducing = arguments.inducing or "auto"
+    if arguments.model == "bayesian":
+        from gplvm._bayesian_gplvm import BayesianGPLVM
+
+        return BayesianGPLVM(
+            arguments.n_components,
+            n_inducing=None if n_inducing == "auto" else n_inducing,
+            random_state=arguments.seed,
+            **limit,
+        )
     from gplvm._gplvm import GPLVM
 
-    n_inducing = arguments.inducing or "auto"
     return GPLVM(
         arguments.n_components,
         kernel="linear" if arguments.model == "linear" else arguments.kernel or "rbf",
@@ -263,7 +282,11 @@ def _embedding(model, data):
 
 
 def _write_pictures(folder, model, data, embedding, found, name):
-    from gplvm.plotting import LatentSpaceDisplay, ReconstructionDisplay
+    from gplvm.plotting import (
+        LatentSpaceDisplay,
+        ReconstructionDisplay,
+        RelevanceDisplay,
+    )
     from gplvm.plotting._sheets import save_figure
 
     images = None
@@ -273,6 +296,9 @@ def _write_pictures(folder, model, data, embedding, found, name):
         model, data, found.labels, images=images
     )
     save_figure(display.figure_, folder / "latent.png")
+    if hasattr(model, "relevance_"):
+        display = RelevanceDisplay.from_estimator(model)
+        save_figure(display.figure_, folder / "relevance.png")
     if images is None:
         return
     display = ReconstructionDisplay.from_estimators(

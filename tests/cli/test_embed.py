@@ -61,20 +61,25 @@ def _picture(path):
 
 
 @pytest.mark.parametrize(
-    ("model", "prefix"),
-    [("gplvm", "gplvm"), ("linear", "gplvm"), ("autoencoder", "linearautoencoder")],
+    ("model", "prefix", "n_components"),
+    [
+        ("gplvm", "gplvm", 2),
+        ("bayesian", "bayesiangplvm", 4),
+        ("linear", "gplvm", 2),
+        ("autoencoder", "linearautoencoder", 2),
+    ],
 )
-def test_table(command, table, iris, tmp_path, model, prefix):
+def test_table(command, table, iris, tmp_path, model, prefix, n_components):
     out = tmp_path / "a b"
     status, said, err = command(
         "embed", table, "--model", model, "--labels", "kind", "--output", out,
         "--standardize",
     )  # fmt: skip
     assert status == 0, err
-    assert "38 rows of 4 in 2 dimensions" in said
+    assert f"38 rows of 4 in {n_components} dimensions" in said
     header, rows = _read(out / "embedding.csv")
-    assert header == [f"{prefix}0", f"{prefix}1", "label"]
-    assert [row[2] for row in rows] == list(iris[1])
+    assert header == [*(f"{prefix}{i}" for i in range(n_components)), "label"]
+    assert [row[-1] for row in rows] == list(iris[1])
     embedding = np.array([row[:2] for row in rows], dtype=float)
     # Setosa lies apart in any of them.
     setosa = iris[1] == "setosa"
@@ -82,6 +87,21 @@ def test_table(command, table, iris, tmp_path, model, prefix):
     assert np.sum(setosa[nearest] != setosa) <= 2
     _picture(out / "latent.png")
     assert not (out / "reconstructions.png").exists()
+    assert (out / "relevance.png").exists() == (model == "bayesian")
+
+
+def test_a_bayesian_model_finds_the_dimensions(command, tmp_path):
+    rng = np.random.default_rng(4)
+    latent, noise = rng.normal(size=(120, 2)), 0.1 * rng.normal(size=(120, 8))
+    np.save(tmp_path / "a.npy", latent @ rng.normal(size=(2, 8)) + noise)
+    status, said, err = command(
+        "embed", tmp_path / "a.npy", "--model", "bayesian", "--inducing", 30,
+        "--output", tmp_path / "o",
+    )  # fmt: skip
+    assert status == 0, err
+    assert "in 8 dimensions by the Bayesian GP-LVM, 2 of them relevant" in said
+    assert said.endswith(", 30 inducing points\n")
+    _picture(tmp_path / "o" / "relevance.png")
 
 
 def test_equal_seeds_give_equal_files(command, table, tmp_path):
@@ -286,7 +306,7 @@ def test_a_missing_value_is_placed(command, tmp_path, option):
     path.write_text("a,b\n1,2\n3,\n4,5\n6,8\n")
     err = _refused(command, tmp_path, path, "--model", "autoencoder", *option)
     assert "gaps.csv, line 3, column 'b': 1 of 8 entries is missing" in err
-    assert "--model gplvm and linear accept" in err
+    assert "the GP-LVMs (--model) accept" in err
 
 
 def test_more_inducing_points_than_rows(command, tmp_path, iris):

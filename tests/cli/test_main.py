@@ -59,7 +59,20 @@ def test_help_has_examples(command, name):
                 "--inducing",
                 "5",
             ],
-            "--inducing is for --model gplvm and linear, not autoencoder",
+            "--inducing is for a GP-LVM (--model), not autoencoder",
+        ),
+        (
+            [
+                "embed",
+                "x",
+                "--output",
+                "y",
+                "--model",
+                "bayesian",
+                "--inducing",
+                "none",
+            ],
+            "--model bayesian needs inducing points: --inducing auto or N",
         ),
     ],
 )
