@@ -12,6 +12,10 @@ _DRAWS = 20
 # An answer as near to the largest number overflows somewhere else.
 _ROOM = 1e-4
 
+# A stream refuses rows farther away than 1e10 deviations of the noise. A sample is, of
+# a kernel whose amplitude is far above the data's.
+_FARTHEST = 1e9
+
 # Of more rows the likelihood, which costs their cube, is not evaluated.
 _LIKELIHOOD_ROWS = 500
 
@@ -62,7 +66,9 @@ def _rows(steps, most_features):
             middle = middle + known
             break
     if hasattr(last, "sample"):
-        other = last.sample(1, random_state=0)
+        other = last.sample(1, random_state=0) - last._mean
+        far = np.abs(other).max() / (_FARTHEST * np.sqrt(last.noise_variance_))
+        other = last._mean + other / max(far, 1.0)
         for scaler in scalers[::-1]:
             other = scaler.inverse_transform(other)
     else:
