@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from sklearn.gaussian_process import kernels as sk
 
 import gplvm
-from gplvm import GPLVM, BayesianGPLVM
+from gplvm import GPLVM, BayesianGPLVM, LinearAutoencoder
 from gplvm._stochastic_bayesian import StochasticModel
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -61,3 +61,22 @@ def test_a_model_whose_kernel_is_far_above_the_data_is_saved(model, unit, tmp_pa
     gplvm.save(model, tmp_path / "model.gplvm")
     again = gplvm.load(tmp_path / "model.gplvm")
     assert_array_equal(again.transform(unit * X), model.transform(unit * X))
+
+
+@pytest.mark.parametrize("activations", [("tanh", "identity"), ("identity", "tanh")])
+@pytest.mark.parametrize("way", ["fit", "partial_fit"])
+def test_an_activation_holds_from_the_fit_to_the_next(activations, way, tmp_path):
+    before, after = activations
+    model = LinearAutoencoder(2, activation=before, solver="adam", max_iter=5)
+    model = getattr(model, way)(X)
+    code, rows, score = (
+        model.transform(X), model.inverse_transform(X[:, :2]), model.score(X)
+    )  # fmt: skip
+    model.set_params(activation=after)
+    with pytest.raises(ValueError, match=f"'{after}' differs from the '{before}'"):
+        model.partial_fit(X)
+    gplvm.save(model, tmp_path / "model.gplvm")
+    for same in (model, gplvm.load(tmp_path / "model.gplvm")):
+        assert_array_equal(same.transform(X), code)
+        assert_array_equal(same.inverse_transform(X[:, :2]), rows)
+        assert same.score(X) == score
