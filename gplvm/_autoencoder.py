@@ -352,8 +352,8 @@ class LinearAutoencoder(
         Raises
         ------
         ValueError
-            If there are fewer features than components, or `n_components` is not that
-            of the calls before.
+            If there are fewer features than components, or `n_components` or
+            `activation` is not that of the calls before.
 
         AttributeError
             If `activation` is not the identity and `solver` not ``"adam"``.
@@ -375,6 +375,11 @@ class LinearAutoencoder(
                     f"n_components={self.n_components} differs from the "
                     f"{len(self.components_)} of the calls before; use fit to start "
                     "anew."
+                )
+            elif self.activation != self._activation:
+                raise ValueError(
+                    f"activation={self.activation!r} differs from the "
+                    f"{self._activation!r} of the calls before; use fit to start anew."
                 )
             dtype = X.dtype if fresh else self.components_.dtype
             refuse_overflow(largest, X.shape, dtype)
@@ -401,7 +406,7 @@ class LinearAutoencoder(
         check_is_fitted(self)
         X, _ = self._validate(X, reset=False)
         with np.errstate(over="ignore", invalid="ignore"):
-            Z = encode(self.components_, X, self.mean_, self.activation)
+            Z = encode(self.components_, X, self.mean_, self._activation)
         return refuse_infinite(Z, "The code")
 
     def inverse_transform(self, X):
@@ -425,7 +430,7 @@ class LinearAutoencoder(
                 f"X has {Z.shape[1]} columns, but {type(self).__name__} has "
                 f"n_components={n_components}."
             )
-        f, _ = ACTIVATIONS[self.activation]
+        f, _ = ACTIVATIONS[self._activation]
         with np.errstate(over="ignore", invalid="ignore"):
             X_original = f(Z @ self.components_) + self.mean_
         return refuse_infinite(X_original, "The reconstruction")
@@ -453,10 +458,10 @@ class LinearAutoencoder(
         mean = self.mean_.astype(np.float64)
         refuse_overflow(largest, X.shape)
         unit = 1.0
-        if self.activation == "identity":
+        if self._activation == "identity":
             unit = unit_near(max(largest, float(np.abs(mean).max())))
         total = reconstruction_loss(
-            self.components_.astype(np.float64), X, mean, self.activation, unit
+            self.components_.astype(np.float64), X, mean, self._activation, unit
         )
         mean_square = 2.0 * float(total) / (X.shape[0] * X.shape[1])
         return -mean_square * unit * unit
@@ -497,6 +502,7 @@ class LinearAutoencoder(
     def _attributes(self, W, mean, dtype):
         """What `transform` needs, in the precision of the data."""
         return {
+            "_activation": self.activation,
             "components_": W.astype(dtype, copy=False),
             "mean_": mean.astype(dtype, copy=False),
         }

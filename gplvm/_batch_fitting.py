@@ -1,6 +1,7 @@
 """Fitting the Bayesian GP-LVM to batches of rows: what its estimator does with them."""
 
 import warnings
+from copy import deepcopy
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -16,7 +17,7 @@ from gplvm._placement import Anchors
 from gplvm._row_stream import stream_rows
 from gplvm._stochastic_bayesian import StochasticModel, StreamLikelihood
 from gplvm._stochastic_fit import Schedule, Stream, n_passes, run_passes
-from gplvm._validation import validated
+from gplvm._validation import keeps_last_fit, validated
 
 # Iterations of a climb at most.
 _ITERATIONS = 600
@@ -44,6 +45,7 @@ class BatchFitting:
         return _BatchFit(self, likelihood, variance, shape), mean
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @keeps_last_fit
     def partial_fit(self, X, y=None):
         """Learn from a batch of a stream of rows.
 
@@ -108,7 +110,7 @@ class BatchFitting:
             fit.run()
             self._set(self._fitted_attributes(*fit.end(), mean=mean, dtype=data.dtype))
             if fit.interrupted:
-                warnings.warn(fit.problem, ConvergenceWarning, stacklevel=3)
+                warnings.warn(fit.problem, ConvergenceWarning, stacklevel=4)
             self._converged = not fit.problem
             self.loss_curve_ = fit.losses[-1:]
         else:
@@ -118,7 +120,8 @@ class BatchFitting:
         return self
 
     def _next_batch(self, data):
-        if not isinstance(getattr(self, "_stream", None), Stream):
+        stream = getattr(self, "_stream", None)
+        if not isinstance(stream, Stream):
             if isinstance(self._likelihood, BayesianPatternLikelihood):
                 raise ValueError(
                     "partial_fit needs complete rows, and those of the last fit had "
@@ -128,8 +131,9 @@ class BatchFitting:
             variance = mean_variance(self._training_rows)
             model = self._make_model(self._likelihood, self._blocks, variance)
             anchors = Anchors(self._training_rows, *self._start_posterior)
-            self._stream = Stream(model, anchors, len(self._likelihood.Y))
-        stream = self._stream
+            stream = Stream(model, anchors, len(self._likelihood.Y))
+        # A copy: a batch that fails leaves the one before as it was.
+        self._stream = stream = deepcopy(stream)
         Y = data.astype(float) - self._mean
         self._refuse_far(Y, _FARTHEST, "functions that follow it lose all others")
         positions, loss = stream.learn(Y)

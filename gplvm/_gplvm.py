@@ -1,6 +1,5 @@
 """The Gaussian-process latent variable model as an estimator."""
 
-import os
 import warnings
 from numbers import Integral, Real
 
@@ -40,6 +39,7 @@ from gplvm._validation import (
     finite_or_refused,
     given_or_fitted,
     keeps_last_fit,
+    refuse_memory,
     validated,
 )
 
@@ -474,7 +474,12 @@ class GPLVM(LatentModel):
             exact = n_patterns * n_samples**3 <= most**3
             return None if exact else min(_AUTO_INDUCING, n_samples)
         if self.n_inducing is None:
-            _check_memory(n_samples, n_patterns)
+            refuse_memory(
+                (2 + n_patterns) * 8 * n_samples**2,
+                f"The exact GPLVM of {n_samples} rows",
+                f"Use inducing points, for example n_inducing={_AUTO_INDUCING}, or "
+                "kernel='linear'",
+            )
         return self.n_inducing
 
     @staticmethod
@@ -736,18 +741,3 @@ def _above_copies(Y, bounds):
         stacklevel=4,
     )
     return _COPIES_FLOOR, bounds[1]
-
-
-def _check_memory(n_samples, n_patterns):
-    """Refuse an exact model whose matrices exceed the machine's memory."""
-    needed = (2 + n_patterns) * 8 * n_samples**2
-    try:
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not every system tells
-        return
-    if needed > available:
-        raise MemoryError(
-            f"The exact GPLVM of {n_samples} rows needs about {needed / 2**30:.0f} "
-            f"GiB, and this machine has {available / 2**30:.0f} GiB. Use inducing "
-            f"points, for example n_inducing={_AUTO_INDUCING}, or kernel='linear'."
-        )

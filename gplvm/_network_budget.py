@@ -1,8 +1,14 @@
 """How wide a hidden layer a budget of parameters allows, with its arithmetic."""
 
+from gplvm._validation import refuse_memory
 from gplvm.gradients.network import n_network_parameters
 
 _DEFAULT_SIZE = 64
+
+# In training there are so many arrays of the parameters' size at least: themselves, the
+# best so far, the gradient, and Adam's two moments; and so many of a batch's hidden
+# layer.
+_ARRAYS, _LAYERS = 5, 3
 
 
 def hidden_size(size, budget, n_features, n_classes):
@@ -55,3 +61,33 @@ def hidden_size(size, budget, n_features, n_classes):
             f"{needs(size)}. The widest that fits is {widest}."
         )
     return size
+
+
+def refuse_too_large(n_hidden, n_features, n_classes, batch_size, dtype):
+    """Raise a MemoryError if the machine cannot hold what training takes.
+
+    Parameters
+    ----------
+    n_hidden, n_features, n_classes : int
+        The network's shape.
+
+    batch_size : int
+        Rows in a batch.
+
+    dtype : dtype
+        That of the parameters.
+
+    Raises
+    ------
+    MemoryError
+        If it is more than the machine's memory.
+    """
+    # Python's own integers do not overflow.
+    n_hidden = int(n_hidden)
+    n_parameters = n_network_parameters(n_features, n_hidden, n_classes)
+    n_numbers = _ARRAYS * n_parameters + _LAYERS * int(batch_size) * n_hidden
+    refuse_memory(
+        dtype.itemsize * n_numbers,
+        f"A network of {n_parameters} parameters",
+        "Use a smaller hidden_layer_size or max_parameters",
+    )

@@ -211,6 +211,8 @@ def _check_continues(model, rows):
         return
     if settings.get("n_components") not in (None, model._n_features_out):
         return
+    if settings.get("activation") != getattr(model, "_activation", None):
+        return
     if len(getattr(model, "_embedding", rows)) > _LIKELIHOOD_ROWS:
         return
     if np.isnan(getattr(model, "_training_rows", rows)).any():

@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from gplvm._compat import Interval, StrOptions, _fit_context
-from gplvm._network_budget import hidden_size
+from gplvm._network_budget import hidden_size, refuse_too_large
 from gplvm._network_training import TrainedNetwork
 from gplvm._optimize import FitMonitor, minimize_lbfgs
 from gplvm._stochastic import MOMENTUM, Adam, Momentum, minimize_stochastic
@@ -293,6 +293,9 @@ class SwishMLPClassifier(
             `alpha`; if the squares of the data overflow; if weights are negative or all
             zero; or if the data are invalid, such as NaN in `X`, which :class:`GPLVM`
             accepts.
+
+        MemoryError
+            If the network cannot fit in memory.
 
         Warns
         -----
@@ -599,12 +602,14 @@ class SwishMLPClassifier(
         )
 
     def _hidden_size(self, X):
-        return hidden_size(
-            self.hidden_layer_size,
-            self.max_parameters,
-            X.shape[1],
-            len(self.classes_),
+        n_classes = len(self.classes_)
+        size = hidden_size(
+            self.hidden_layer_size, self.max_parameters, X.shape[1], n_classes
         )
+        n_rows = X.shape[0]
+        batch = n_rows if self.solver == "lbfgs" else self._batch_size(n_rows)
+        refuse_too_large(size, X.shape[1], n_classes, batch, X.dtype)
+        return size
 
     def _new_optimizer(self, x):
         if self.solver == "adam":

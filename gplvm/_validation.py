@@ -1,5 +1,6 @@
 """Checks of the input that several estimators share."""
 
+import os
 from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
@@ -118,6 +119,33 @@ def refuse_overflow(largest, shape, dtype=np.float64):
         raise ValueError(
             f"The squares of the data overflow (largest entry {largest:.3g}). Divide "
             "the data by a constant."
+        )
+
+
+def refuse_memory(needed, what, way_out):
+    """Raise a MemoryError if the machine has not so many bytes, before they are taken.
+
+    Parameters
+    ----------
+    needed : int
+        The bytes.
+
+    what, way_out : str
+        What needs them, and what to do, for the error.
+
+    Raises
+    ------
+    MemoryError
+        If they are more than there are.
+    """
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return
+    if needed > there:
+        raise MemoryError(
+            f"{what} needs about {needed >> 30} GiB, and this machine has "
+            f"{there >> 30} GiB. {way_out}."
         )
 
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm import datasets, gradients, graphs, kernels, plotting
+from gplvm import SwishMLPClassifier, datasets, gradients, graphs, kernels, plotting
 
 X = np.array([[1, 2, -1], [3, -2, 0], [0, 1, 2], [2, 2, 1]])
 Z = X[:, :2]
@@ -171,6 +171,18 @@ def test_images_larger_than_memory_are_refused_before_any_is_read(image_size, tm
         datasets.load_image_folder(tmp_path / "images", image_size=image_size)
     loaded = datasets.load_image_folder(tmp_path / "images", image_size=np.int8(16))
     assert loaded.images.shape == (2, 16, 16)
+
+
+@pytest.mark.parametrize("number", [10**12, 10**30, 10**400])
+def test_what_is_larger_than_memory_is_refused_before_any_is_made(number):
+    with pytest.raises(MemoryError, match="GiB are available"):
+        datasets.make_creatures(number)
+    X, y = np.zeros((4, 2)), [0, 1, 0, 1]
+    for name in ("hidden_layer_size", "max_parameters"):
+        for solver in ("adam", "lbfgs"):
+            model = SwishMLPClassifier(solver=solver, **{name: number})
+            with pytest.raises(MemoryError, match="needs about"):
+                model.fit(X, y)
 
 
 def test_displays_refuse_what_cannot_be_shown():

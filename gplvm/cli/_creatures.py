@@ -54,8 +54,8 @@ def _noise(text):
         noise = float(text)
     except ValueError:
         noise = -1.0
-    if not 0.0 <= noise < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    if not 0.0 <= noise <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return noise
 
 

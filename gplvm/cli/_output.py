@@ -41,6 +41,8 @@ class OutputFolder:
     def __enter__(self):
         target = self._target
         try:
+            if target.is_symlink() and not target.exists():
+                raise UserError(f"{self._name} is a link to nothing")
             if target.exists() and not target.is_dir():
                 raise UserError(f"{self._name} is a file; --output names a folder")
             if not self._force and target.is_dir() and any(target.iterdir()):

@@ -8,6 +8,7 @@ from sklearn.utils import Bunch, check_random_state, check_scalar
 from gplvm.datasets._body_parts import POSE_RANGES
 from gplvm.datasets._body_plans import BODY_PLANS
 from gplvm.datasets._drawing import paint
+from gplvm.datasets._memory import available_memory
 
 __all__ = ["make_creatures"]
 
@@ -92,6 +93,8 @@ def make_creatures(
         If a parameter is of the wrong type.
     ValueError
         If a parameter lies outside its range.
+    MemoryError
+        If the pictures would not fit into the memory that is available.
 
     See Also
     --------
@@ -153,6 +156,7 @@ hammerhead titanothere, hexapede
     if not isinstance(return_X_y, bool | np.bool_):
         raise TypeError(f"return_X_y must be True or False; got {return_X_y!r}.")
     rng = check_random_state(random_state)
+    _check_memory(int(n_samples), int(image_size))
 
     # Noise comes last: pictures of another size show the same animals.
     target = rng.permutation(np.arange(n_samples) % len(BODY_PLANS))
@@ -183,6 +187,16 @@ hammerhead titanothere, hexapede
         pose_names=list(POSE_RANGES),
         DESCR=description,
     )
+
+
+def _check_memory(n_samples, image_size):
+    """Refuse pictures that do not fit into memory, with as much noise beside them."""
+    n_bytes, available = 2 * 8 * n_samples * image_size**2, available_memory()
+    if n_bytes > available:
+        raise MemoryError(
+            f"{n_samples} pictures of {image_size} x {image_size} pixels need "
+            f"{n_bytes >> 30} GiB, and {available >> 30} GiB are available"
+        )
 
 
 def _random_poses(n_samples, rng):

@@ -161,6 +161,17 @@ def test_a_file_is_no_folder(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_link_to_nothing_is_told_before_any_work(tmp_path, force):
+    (tmp_path / "link").symlink_to("nowhere")
+    with (
+        pytest.raises(UserError, match="is a link to nothing"),
+        OutputFolder(tmp_path / "link", force),
+    ):
+        raise AssertionError
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
 def test_a_folder_in_the_place_of_a_file_is_refused_before_any_move(tmp_path):
     _write(tmp_path / "out", two__mine="m")
     with (
