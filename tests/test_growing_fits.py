@@ -219,7 +219,8 @@ class Rows(Patience):
     """A callback that looks at the rows of the model as it is."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator):
-        self.seen = fitted_estimator._training_rows + fitted_estimator._mean
+        if context.task_name == "iteration":
+            self.seen = fitted_estimator._training_rows + fitted_estimator._mean
         return super().on_fit_task_end(estimator, context)
 
 
