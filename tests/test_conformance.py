@@ -353,7 +353,7 @@ def test_digits_beyond_single_precision_do_not_part_long_walks(model):
     _assert_within_a_thousandth(model, smooth.astype(np.float32), smooth)
 
 
-def _in_batches(model, X):
+def _of_rows(model, X):
     return model.fit(X)
 
 
@@ -367,11 +367,23 @@ def _after_a_fit(model, X):
     return model.fit(X).partial_fit(X[:40]).partial_fit(X[40:80])
 
 
+def _many(data):
+    return StandardScaler().fit_transform(data().data[:150])
+
+
+@pytest.mark.parametrize("activation", ["swish", "relu"])
+@pytest.mark.parametrize("data", [load_wine, load_digits])
+def test_nor_those_of_autoencoders(data, activation):
+    many = _many(data)
+    model = LinearAutoencoder(3, activation=activation, random_state=1)
+    _assert_within_a_thousandth(model, many.astype(np.float32), many, _of_rows)
+
+
 @pytest.mark.parametrize(
     ("fit", "n_joint"),
     [
-        (_in_batches, 150),
-        (_in_batches, 60),  # the others are met in passes
+        (_of_rows, 150),
+        (_of_rows, 60),  # the others are met in passes
         (_of_a_stream, 150),
         (_after_a_fit, 150),
         (_after_a_fit, 60),
@@ -383,7 +395,7 @@ def test_nor_those_of_batches(monkeypatch, data, fit, n_joint):
     monkeypatch.setattr(_growing_fit, "_ROWS_PER_POINT", 5)
     monkeypatch.setattr(_batch_fitting, "_JOINT_PARAMETERS", 4 * n_joint)
     monkeypatch.setattr(_stochastic_fit, "_FEWEST_BATCHES", 20)
-    many = StandardScaler().fit_transform(data().data[:150])
+    many = _many(data)
     model = BayesianGPLVM(2, n_inducing=10, batch_size=30, random_state=0)
     _assert_within_a_thousandth(model, many.astype(np.float32), many, fit)
 
