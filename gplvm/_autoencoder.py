@@ -185,6 +185,10 @@ class LinearAutoencoder(
     latter is by ARPACK. With the identity it computes in the data's own unit: data
     of the order of 1e-150 and 1e150 fit alike.
 
+    With another activation L-BFGS leaves out digits that single precision does not
+    hold, if they change the loss by far less than `tol`: both precisions end in the
+    same place. Adam computes in the precision of the data.
+
     Ctrl-C leaves the best weights so far. Any other exception, such as one of a
     callback or for data that are refused, leaves the estimator as it was before.
 

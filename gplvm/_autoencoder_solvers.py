@@ -11,7 +11,7 @@ from gplvm._autoencoder_walks import (
     starting_weights,
     walk,
 )
-from gplvm._centred import divided, row_slices
+from gplvm._centred import divided, row_slices, walks_in_single_precision
 from gplvm._parallel import map_blocks, row_blocks
 from gplvm._stochastic import Adam, minimize_stochastic
 from gplvm.gradients.autoencoder import (
@@ -76,29 +76,32 @@ class NonlinearProblem:
     def __init__(self, X, activation, settings, report, largest=1.0):
         self._X, self._activation = X, activation
         self._settings, self._report = settings, report
-        # The loss of weights without effect: of the data, or of what f(0) adds to them.
-        squares = float(_sum_over_blocks(lambda Y: (np.vdot(Y, Y),), X)[0])
-        f, _ = ACTIVATIONS[activation]
-        of_zero = X.shape[1] * float(f(np.float64(0.0))) ** 2
-        if squares + of_zero == 0 and largest > 0:
+        self._unit = self._loss_without_weights()
+        if self._unit == 0 and largest > 0:
             raise ValueError(
                 f"The squares of the data underflow (largest entry {largest:.3g}). "
                 "Multiply the data by a constant."
             )
-        self._unit = max(squares / X.shape[0], of_zero) or 1.0
-        self._unit = max(self._unit, _LEAST_SQUARES)
+        self._unit = max(self._unit or 1.0, _LEAST_SQUARES)
         self._alpha = min(float(settings.alpha), MOST_ALPHA * self._unit)
         usual = largest == 0 or _SINGLE[0] < largest < _SINGLE[1]
         self._dtype = X.dtype if usual else np.dtype(float)
 
     def lbfgs(self, previous):
         """Descent, with a pass over all the data for each iteration."""
-        settings = self._settings
+        settings, X = self._settings, self._X
+        tol = 1e-8 if settings.tol is None else settings.tol
+        # One walk in either precision, as of the latent models: digits are left out
+        # that change the loss by far less than its tolerance.
+        entries = X.data[:, None] if issparse(X) else X
+        rounded = walks_in_single_precision(entries, tol * self._unit / X.shape[1])
+        if rounded:
+            self._unit = self._loss_without_weights(rounded)
         minimum = descend(
-            self._loss,
-            starting_weights(settings, self._X.shape[1], previous),
+            lambda W: self._loss(W, rounded),
+            starting_weights(settings, X.shape[1], previous),
             settings,
-            tol=1e-8 if settings.tol is None else settings.tol,
+            tol=tol,
             report=lambda W, loss: self._report(loss * self._unit, lambda: W),
         )
         return self._fitted(minimum, [loss * self._unit for loss in minimum.loss_curve])
@@ -147,7 +150,14 @@ class NonlinearProblem:
             eval_gradient=True,
         )
 
-    def _loss(self, W):
+    def _loss_without_weights(self, rounded=False):
+        """That of the data, or of what f(0) adds to them, per row."""
+        squares = _sum_over_blocks(lambda Y: (np.vdot(Y, Y),), self._X, rounded)[0]
+        f, _ = ACTIVATIONS[self._activation]
+        of_zero = self._X.shape[1] * float(f(np.float64(0.0))) ** 2
+        return max(float(squares) / self._X.shape[0], of_zero)
+
+    def _loss(self, W, rounded=False):
         """Mean loss and gradient over all the rows, in units of their mean square."""
 
         def of_block(Y):
@@ -155,7 +165,7 @@ class NonlinearProblem:
                 return tied_weights_loss(W, Y, self._activation, eval_gradient=True)
 
         with np.errstate(over="ignore", invalid="ignore"):
-            loss, gradient = _sum_over_blocks(of_block, self._X)
+            loss, gradient = _sum_over_blocks(of_block, self._X, rounded)
             n, alpha = self._X.shape[0], self._alpha
             loss = float(loss) / n + 0.5 * alpha * np.vdot(W, W)
             return loss / self._unit, (gradient / n + alpha * W) / self._unit
@@ -176,15 +186,21 @@ def _dense(rows):
     return rows.toarray() if issparse(rows) else rows
 
 
-def _sum_over_blocks(function, X):
-    """Sums of what a function of dense, double precision blocks of rows returns."""
+def _sum_over_blocks(function, X, rounded=False):
+    """Sums of what a function of dense, double precision blocks of rows returns.
+
+    If `rounded`, as if the data had come in single precision.
+    """
     n, p = X.shape
 
     def of_group(group):
         total = None
         for block in row_blocks(group.stop - group.start, max(16, _BLOCK // p)):
             rows = slice(group.start + block.start, group.start + block.stop)
-            part = function(_dense(X[rows]).astype(float, copy=False))
+            block = _dense(X[rows])
+            if rounded:
+                block = block.astype(np.float32)
+            part = function(block.astype(float, copy=False))
             total = part if total is None else tuple(map(np.add, total, part))
         return total
 

@@ -10,11 +10,11 @@ from sklearn.gaussian_process import kernels as sk
 
 from gplvm import kernels
 from gplvm._bayesian import BayesianPatternLikelihood
-from gplvm._centred import mean_variance
+from gplvm._centred import mean_variance, walks_in_single_precision
 from gplvm._compat import _fit_context
 from gplvm._growing_fit import POSITIONS, GrowingFit, level_sizes
 from gplvm._placement import Anchors
-from gplvm._row_stream import stream_rows
+from gplvm._row_stream import RowStream, SinglePrecision, stream_rows
 from gplvm._stochastic_bayesian import StochasticModel, StreamLikelihood
 from gplvm._stochastic_fit import Schedule, Stream, n_passes, run_passes
 from gplvm._validation import keeps_last_fit, validated
@@ -37,12 +37,18 @@ class BatchFitting:
 
     def _batch_fit(self, data, shape):
         """A fit of `shape` dimensions and inducing points to come, and the mean."""
-        rows, mean, variance = stream_rows(data, "BayesianGPLVM(batch_size=None)")
+        way_out = "BayesianGPLVM(batch_size=None)"
+        rows, mean, variance = stream_rows(data, way_out)
+        walked_rows = rows
+        if walks_in_single_precision(data, self._least_noise(variance)):
+            walked_rows, _, variance = stream_rows(SinglePrecision(data), way_out)
         if joint_sizes(rows.shape, *shape)[-1] == len(rows):
-            variance = _same_to_the_bit(variance, rows[:])
+            variance = _same_to_the_bit(variance, walked_rows[:])
         kernel = self._make_kernel(shape[0], variance)
-        likelihood = StreamLikelihood(kernel, rows, self._n_threads())
-        return _BatchFit(self, likelihood, variance, shape), mean
+        likelihood = walked = StreamLikelihood(kernel, rows, self._n_threads())
+        if walked_rows is not rows:
+            walked = StreamLikelihood(kernel, walked_rows, self._n_threads())
+        return _BatchFit(self, likelihood, variance, shape, walked), mean
 
     @_fit_context(prefer_skip_nested_validation=True)
     @keeps_last_fit
@@ -100,13 +106,12 @@ class BatchFitting:
             ensure_all_finite="allow-nan",
             reset=first,
         )
-        rows, mean, variance = stream_rows(data, "fit with batch_size=None")
+        stream_rows(data, "fit with batch_size=None")  # refuses what it cannot take
         if first:
             shape = self._resolve_n_components(data), self._resolve_n_inducing(data)
             if isinstance(self.kernel, sk.Kernel):
                 kernels.check_expectations(self.kernel, shape[0])
-            known = self._make_likelihood(rows[:], shape[0], variance)
-            fit = GrowingFit(self, known, variance, shape)
+            fit, mean = self._whole_fit(data, shape)
             fit.run()
             self._set(self._fitted_attributes(*fit.end(), mean=mean, dtype=data.dtype))
             if fit.interrupted:
@@ -127,16 +132,16 @@ class BatchFitting:
                     "partial_fit needs complete rows, and those of the last fit had "
                     "missing values: fit all of them with batch_size=None"
                 )
-            # Where the last fit, or the first batch, has ended.
-            variance = mean_variance(self._training_rows)
-            model = self._make_model(self._likelihood, self._blocks, variance)
-            anchors = Anchors(self._training_rows, *self._start_posterior)
-            stream = Stream(model, anchors, len(self._likelihood.Y))
+            stream = self._begin_stream()
         # A copy: a batch that fails leaves the one before as it was.
         self._stream = stream = deepcopy(stream)
+        dtype = data.dtype
         Y = data.astype(float) - self._mean
         self._refuse_far(Y, _FARTHEST, "functions that follow it lose all others")
-        positions, loss = stream.learn(Y)
+        least_noise = self._least_noise(mean_variance(stream.anchors.rows))
+        if walks_in_single_precision(data, least_noise):
+            data = data.astype(np.float32)
+        positions, loss = stream.learn(data - stream.mean)
         likelihood = StreamLikelihood(self._likelihood.kernel, Y, self._n_threads())
         positions = dict(zip(POSITIONS, positions, strict=True))
         blocks = {**positions, **_shared(stream.model)}
@@ -145,24 +150,36 @@ class BatchFitting:
                 likelihood,
                 likelihood.kernel.clone_with_theta(blocks["theta"][:-1]),
                 self._mean,
-                data.dtype,
+                dtype,
                 blocks,
                 posterior=stream.model.posterior(),
-                training_rows=stream.anchors.rows,
+                training_rows=self._training_rows,
                 starts=(stream.anchors.mean, stream.anchors.std),
             )
         )
         self.loss_curve_ = [*self.loss_curve_, loss]
 
+    def _begin_stream(self):
+        """The stream that goes on where the last fit, or the first batch, has ended."""
+        Y, rows, mean = self._likelihood.Y, self._training_rows, self._mean
+        given = RowStream(Y, -mean)  # single precision hides the rounding of both steps
+        if walks_in_single_precision(given, self._least_noise(mean_variance(rows))):
+            known = SinglePrecision(RowStream(rows, -mean))
+            Y, mean, _ = stream_rows(SinglePrecision(given), "fit")
+            rows = known[:] - mean
+        variance = mean_variance(rows)
+        model = self._make_model(self._likelihood, Y, self._blocks, variance)
+        return Stream(model, Anchors(rows, *self._start_posterior), mean, len(Y))
+
     def _set(self, attributes):
         for name, value in attributes.items():
             setattr(self, name, value)
 
-    def _make_model(self, likelihood, blocks, variance):
+    def _make_model(self, likelihood, rows, blocks, variance):
         return StochasticModel(
             likelihood.kernel,
             blocks,
-            likelihood.Y,
+            rows,
             variance=variance,
             theta_bounds=self._theta_bounds(likelihood, variance),
             n_threads=self._n_threads(),
@@ -188,12 +205,20 @@ class _BatchFit(GrowingFit):
         return min(self._estimator.max_iter, _ITERATIONS)
 
     def _so_far(self, known, chosen, make_blocks):
-        return known, make_blocks
+        if self._walked is not self._likelihood:
+            rows = self._likelihood.Y[chosen]
+            known = StreamLikelihood(known.kernel, rows, known.n_threads)
+        return known, make_blocks()
 
     def end(self):
         """The bound of all rows, their blocks, and which rows new ones start from."""
         likelihood, blocks = super().end()
         return likelihood, blocks, self._anchors()[1]
+
+    def _exact_loss(self):
+        # The loss of some rows, or of passes, is not that of all.
+        if len(self._known.Y) == len(self._rows):
+            super()._exact_loss()
 
     def _arrive(self):
         if self._stopped:
@@ -201,7 +226,8 @@ class _BatchFit(GrowingFit):
         if self._sizes[-1] == len(self._rows):
             super()._arrive()
             return
-        model = self._estimator._make_model(self._known, self._last, self._variance)
+        known = self._known
+        model = self._estimator._make_model(known, known.Y, self._last, self._variance)
         self._walk(model)
         if not self._stopped:
             self._settle_again(model.row_bound, self._block_rows)
@@ -221,7 +247,8 @@ class _BatchFit(GrowingFit):
             self.losses.append(loss)
             self._stopped |= bool(
                 self._report(
-                    loss, self._likelihood, lambda: self._blocks(slice(None)), of_rows
+                    loss,
+                    lambda: (self._likelihood, self._blocks(slice(None)), of_rows),
                 )
             )
             return self._stopped

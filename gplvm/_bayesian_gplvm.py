@@ -194,9 +194,9 @@ class BayesianGPLVM(BatchFitting, LatentModel):
     `StandardScaler` first.
 
     A long walk magnifies differences in the last digits of its data until it ends
-    elsewhere: without `batch_size`, digits that single precision does not hold are left
-    out of the walk, if they are far below the noise, so that both precisions end in the
-    same place. Everything else is computed from the data as they are.
+    elsewhere: digits that single precision does not hold are left out of the walk, if
+    they are far below the noise, so that both precisions end in the same place.
+    Everything else is computed from the data as they are.
 
     References
     ----------
@@ -316,14 +316,7 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             kernels.check_expectations(self.kernel, shape[0])
             _latent.check_amplitude(self.kernel, shape[0], data.dtype)
         if self.batch_size is None:
-            Y, mean = centred(data)
-            least = self.noise_variance or _NOISE_BOUNDS[0] * mean_variance(Y)
-            Y_walked = centred_for_walk(data, Y, least)
-            variance = mean_variance(Y_walked)
-            likelihood = walked = self._make_likelihood(Y, shape[0], variance)
-            if Y_walked is not Y:
-                walked = self._make_likelihood(Y_walked, shape[0], variance)
-            fit = GrowingFit(self, likelihood, variance, shape, walked=walked)
+            fit, mean = self._whole_fit(data, shape)
         else:
             fit, mean = self._batch_fit(data, shape)
         monitor = FitMonitor(self, X, y, max_iter=fit.most_iterations)
@@ -331,10 +324,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         def attributes(*state):
             return self._fitted_attributes(*state, mean=mean, dtype=data.dtype)
 
-        def report(loss, likelihood, make_blocks, *anchors):
-            return monitor.iteration(
-                loss, lambda: attributes(likelihood, make_blocks(), *anchors)
-            )
+        def report(loss, make_state):
+            return monitor.iteration(loss, lambda: attributes(*make_state()))
 
         fit.run(report)
         self._set(attributes(*fit.end()))
@@ -365,6 +356,16 @@ class BayesianGPLVM(BatchFitting, LatentModel):
             `embedding_`.
         """
         return self.fit(X, y).embedding_
+
+    def _whole_fit(self, data, shape):
+        """A fit of `shape` dimensions and inducing points to come, and the mean."""
+        Y, mean = centred(data)
+        Y_walked = centred_for_walk(data, Y, self._least_noise(mean_variance(Y)))
+        variance = mean_variance(Y_walked)
+        likelihood = walked = self._make_likelihood(Y, shape[0], variance)
+        if Y_walked is not Y:
+            walked = self._make_likelihood(Y_walked, shape[0], variance)
+        return GrowingFit(self, likelihood, variance, shape, walked), mean
 
     def _resolve_n_components(self, data):
         if self.n_components is None:
@@ -402,6 +403,10 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         kernel = self._make_kernel(n_components, variance)
         make = BayesianPatternLikelihood if has_nan(Y) else BayesianLikelihood
         return make(kernel, Y, n_threads=self._n_threads())
+
+    def _least_noise(self, variance):
+        """The least that the noise's variance may become."""
+        return self.noise_variance or _NOISE_BOUNDS[0] * variance
 
     def _theta_bounds(self, likelihood, variance):
         """Bounds of theta: the kernel's own, and the noise's."""

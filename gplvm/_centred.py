@@ -236,12 +236,44 @@ def centred(data):
     return Y, mean
 
 
-def centred_for_walk(data, Y, noise_variance):
-    """The centred data as they were if `data` had come in single precision.
+def walks_in_single_precision(data, noise_variance):
+    """Whether a walk sees `data` as if they had come in single precision.
 
     A long walk magnifies a difference in the last digits of its data, until it ends
     elsewhere. So that the same data in either precision are one walk, digits that
     single precision does not hold are left out of it, if they are far below the noise.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_samples, n_features)
+        Data, memory-mapped too; NaN where they are missing.
+
+    noise_variance : float
+        The least that the noise's variance may become.
+
+    Returns
+    -------
+    rounded : bool
+        False too where there are no such digits.
+    """
+    if data.dtype == np.float32:
+        return False
+    low, high = _SINGLE_PRECISION
+    limit = _BELOW_NOISE * np.sqrt(noise_variance)
+    largest = lost = 0.0
+    for rows in row_slices(data.shape):
+        block = data[rows]
+        largest = max(largest, np.nanmax(np.abs(block)))
+        if largest >= high:
+            return False
+        lost = max(lost, np.nanmax(np.abs(block.astype(np.float32) - block)))
+        if lost > limit:
+            return False
+    return bool(largest > low and lost > 0)
+
+
+def centred_for_walk(data, Y, noise_variance):
+    """The centred data with the digits that a walk sees.
 
     Parameters
     ----------
@@ -252,21 +284,16 @@ def centred_for_walk(data, Y, noise_variance):
         The same, centred.
 
     noise_variance : float
-        The least that the noise's variance may become.
+        As in `walks_in_single_precision`.
 
     Returns
     -------
     Y : ndarray of shape (n_samples, n_features)
         The data to walk with; `Y` itself where nothing was left out.
     """
-    low, high = _SINGLE_PRECISION
-    if data.dtype == np.float32 or not low < np.nanmax(np.abs(data)) < high:
+    if not walks_in_single_precision(data, noise_variance):
         return Y
-    rounded = data.astype(np.float32)
-    lost = np.nanmax(np.abs(rounded - data))
-    if lost == 0 or lost > _BELOW_NOISE * np.sqrt(noise_variance):
-        return Y
-    return centred(rounded)[0]
+    return centred(data.astype(np.float32))[0]
 
 
 def mean_variance(Y):

@@ -218,9 +218,8 @@ class GrowingFit:
         Parameters
         ----------
         report : callable, default=None
-            ``report(loss, likelihood, make_blocks, anchors=None) -> stop`` after each
-            iteration, with the likelihood and the blocks of the rows that are known by
-            then, and which of them others start from.
+            ``report(loss, make_state) -> stop`` after each iteration; ``make_state()``
+            returns what `end` does, of the rows that are known by then.
 
         Raises
         ------
@@ -239,8 +238,7 @@ class GrowingFit:
             if self._warm is not None or self._sizes[0] < len(self._rows):
                 self._arrive()
             if self._walked is not self._likelihood:
-                bound = self._likelihood.elbo(**self._blocks(slice(None)))
-                self.losses[-1] = -bound / len(self._rows)
+                self._exact_loss()
         except KeyboardInterrupt:
             if not self.losses:
                 raise
@@ -249,6 +247,11 @@ class GrowingFit:
                 f"{type(self._estimator).__name__} was interrupted; the best "
                 "parameters so far are kept."
             )
+
+    def _exact_loss(self):
+        """Make the last loss that of the data with all their digits."""
+        bound = self._likelihood.elbo(**self._blocks(slice(None)))
+        self.losses[-1] = -bound / len(self._rows)
 
     def _begin_and_grow(self):
         self._begin(self._sizes[0])
@@ -347,17 +350,16 @@ class GrowingFit:
     def _reporter(self, known, chosen):
         def report(make_blocks, loss):
             self._stopped |= bool(
-                self._report(loss, *self._so_far(known, chosen, make_blocks))
+                self._report(loss, lambda: self._so_far(known, chosen, make_blocks))
             )
             return self._stopped
 
         return report
 
     def _so_far(self, known, chosen, make_blocks):
-        """What `report` is told on a climb of the rows `chosen`: about all rows."""
-
-        def whole():
-            blocks = make_blocks()
+        """The state on a climb of the rows `chosen`, for `report`: of all rows."""
+        blocks = make_blocks()
+        if len(chosen) < len(self._rows):
             placed = np.isin(np.arange(len(self._rows)), chosen)
             positions = np.empty((2, *self._mean.shape))
             positions[:, chosen] = [blocks[name] for name in POSITIONS]
@@ -365,10 +367,8 @@ class GrowingFit:
             some = anchor_rows(chosen, np.random.RandomState(0))
             anchors = Anchors(self._rows[some], *positions[:, some])
             guess_the_rest(self._rows, anchors, *positions, placed)
-            return {**blocks, **dict(zip(POSITIONS, positions, strict=True))}
-
-        complete = len(chosen) == len(self._rows)
-        return self._likelihood, make_blocks if complete else whole
+            blocks = {**blocks, **dict(zip(POSITIONS, positions, strict=True))}
+        return self._likelihood, blocks
 
     def _take(self, minimum, known, chosen, blocks):
         """Keep the end of a climb of the rows `chosen`."""

@@ -247,7 +247,7 @@ def laplace_covariance(log_density, X, Y, *, spread):
     return (axes * variance[:, None, :]) @ axes.transpose(0, 2, 1)
 
 
-def minimize_rows(function, X0, *, first_step, max_iter, tol):
+def minimize_rows(function, X0, *, first_step, max_iter, tol, rounding=0.0):
     """Minimise many small independent functions side by side by BFGS.
 
     Parameters
@@ -269,6 +269,9 @@ def minimize_rows(function, X0, *, first_step, max_iter, tol):
     tol : float
         A problem is done when its next step, or its predicted decrease relative to
         ``1 + |value|``, is that small.
+
+    rounding : float, default=0.0
+        How far rounding may move a value, if that is more than its last digits.
 
     Returns
     -------
@@ -295,7 +298,7 @@ def minimize_rows(function, X0, *, first_step, max_iter, tol):
         length = np.maximum(np.linalg.norm(step, axis=1), 1e-300)
         step *= np.minimum(1.0, _LONGEST_STEP * first_step / length)[:, None]
         slope = np.einsum("ni,ni->n", step, g)
-        t, f_new, g_new = _backtrack(function, active, x, f, step, slope)
+        t, f_new, g_new = _backtrack(function, active, x, f, step, slope, rounding)
         moved = t > 0
         s = t[:, None] * step
         y = g_new - g
@@ -317,7 +320,7 @@ def minimize_rows(function, X0, *, first_step, max_iter, tol):
     return X, value
 
 
-def _backtrack(function, rows, x, f, step, slope):
+def _backtrack(function, rows, x, f, step, slope, rounding):
     """Armijo's rule for each row: step lengths (0: no decrease), values, gradients."""
     t = np.ones(len(rows))
     f_new, g_new = np.full(len(rows), np.inf), np.zeros_like(x)
@@ -327,10 +330,16 @@ def _backtrack(function, rows, x, f, step, slope):
             x[trying] + t[trying, None] * step[trying], rows[trying]
         )
         f_new[trying], g_new[trying] = f_try, g_try
-        # Near the optimum the decrease drowns in rounding; accept that much.
+        # Near the optimum the decrease drowns in rounding; accept that much. Where it
+        # drowns earlier, slopes tell: of a parabola, f(t) <= f(0) + c t f'(0) is
+        # f'(t) <= (2 c - 1) f'(0) (Hager and Zhang 2005).
         slack = 1e-13 * (1.0 + np.abs(f[trying]))
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            ahead = np.einsum("ni,ni->n", step[trying], g_try)
             good = f_try <= f[trying] + 1e-4 * t[trying] * slope[trying] + slack
+            good |= (f_try <= f[trying] + rounding) & (
+                ahead <= (2e-4 - 1.0) * slope[trying]
+            )
         trying = trying[~good]
         if trying.size == 0:
             return t, f_new, g_new

@@ -22,6 +22,9 @@ CHUNK_ROWS = 256
 _SETTLED = 1e-2
 _SHORTER, _LONGER = 0.25, 2.0
 
+# Rounding of a product of covariances, an exponential of a sum, relative to it.
+_LAST_DIGITS = 4 * np.finfo(float).eps
+
 
 def chunk_rows(n_pairs):
     """Rows of a chunk, for M (M + 1) / 2 pairs of inducing inputs."""
@@ -72,6 +75,17 @@ class RowBound:
         self._weighed = functions.expectations.weighed(
             -0.5 / functions.noise_variance * self._shared
         )
+
+    @property
+    def rounding(self):
+        """About how far rounding moves a bound, in nats."""
+        # It has tr(Q psi2) / (2 s2), of terms that are up to max |Q| k(z, z)^2 and
+        # cancel: of almost straight functions the weights, Q = W W' - ..., grow until
+        # the jitter stops them. Each term is wrong in its last digits.
+        functions = self._functions
+        largest = kernels.diagonal(functions.kernel, functions.inputs).max() ** 2
+        terms = 0.5 * largest * np.abs(self._shared).sum() / functions.noise_variance
+        return float(_LAST_DIGITS * terms)
 
     def __call__(self, mu, S, rows):
         """Bounds of rows at uncertain positions.

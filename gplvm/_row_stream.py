@@ -11,12 +11,14 @@ class RowStream:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or SinglePrecision of shape (n_samples, n_features)
         Complete data of any precision, memory-mapped too. It is kept, and not copied.
 
     mean : ndarray of shape (n_features,)
         What is subtracted.
     """
+
+    dtype = np.dtype(float)
 
     def __init__(self, X, mean):
         self._X, self._mean = X, mean
@@ -34,12 +36,30 @@ class RowStream:
             yield self[rows]
 
 
+class SinglePrecision:
+    """Data as they were if they had come in single precision, for rows asked for.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Data in double precision, memory-mapped too. It is kept, and not copied.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, X):
+        self._X, self.shape = X, X.shape
+
+    def __getitem__(self, rows):
+        return self._X[rows].astype(self.dtype)
+
+
 def stream_rows(X, way_out):
     """Complete data as a stream of centred rows, and their mean variance.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or SinglePrecision of shape (n_samples, n_features)
         Data without infinity, read once.
 
     way_out : str

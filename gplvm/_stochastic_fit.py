@@ -150,16 +150,19 @@ class Stream:
     anchors : Anchors
         Where rows start; their positions follow the model.
 
+    mean : ndarray of shape (n_features,)
+        What is subtracted from rows before they are learnt.
+
     n_seen : int
         Number of rows the model knows.
     """
 
-    def __init__(self, model, anchors, n_seen):
-        self.model, self.anchors, self._n_seen = model, anchors, n_seen
-        self._n_batches = 0
+    def __init__(self, model, anchors, mean, n_seen):
+        self.model, self.anchors, self.mean = model, anchors, mean
+        self._n_seen, self._n_batches = n_seen, 0
 
     def learn(self, Y):
-        """Learn from rows (B, n_features).
+        """Learn from centred rows (B, n_features).
 
         Returns
         -------

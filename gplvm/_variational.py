@@ -246,7 +246,12 @@ def infer_rows(row_bound, rows, mean, std, *, max_iter=200, tol=1e-9):
 
     starts = np.hstack([mean / std, np.log(std)])
     ends, values = minimize_rows(
-        negative, starts, first_step=_FIRST_STEP, max_iter=max_iter, tol=tol
+        negative,
+        starts,
+        first_step=_FIRST_STEP,
+        max_iter=max_iter,
+        tol=tol,
+        rounding=row_bound.rounding,
     )
     return *positions(ends, slice(None)), -values
 

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
+from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.gaussian_process import kernels as sk
@@ -325,6 +326,23 @@ def test_diagnostics_say_what_is_wrong(data, model):
     plane = BayesianGPLVM(3, n_inducing=10, random_state=0).fit(plane)
     assert any("almost linear" in sentence for sentence in plane.diagnostics())
     assert plane.n_relevant_ == 2
+
+
+def test_new_rows_are_at_their_maxima_whatever_the_columns_units():
+    # The functions are large and almost straight, which costs their bounds digits.
+    X = load_wine().data
+    model = BayesianGPLVM(3, n_inducing=20, random_state=0).fit(X[::2])
+    mean, std = model.transform(X[1::2], return_std=True)
+    row_bound = model._posterior.row_bound(X[1::2] - model._mean)
+    rows = np.arange(len(mean))
+    _, slopes, _ = row_bound(mean, std**2, rows)
+    assert np.abs(slopes * std).max() < 1e-5
+    narrow = X[1::2].astype(np.float32)
+    assert_allclose(model.transform(narrow), mean, rtol=1e-4, atol=1e-4)
+    # How many digits they are: of values so near each other, all but the rounding.
+    values = [row_bound(mean + h * std, std**2, rows)[0] for h in np.arange(9) * 1e-9]
+    roughness = np.ptp(values, axis=0).max()
+    assert 0.1 * roughness < row_bound.rounding < 1e3 * roughness
 
 
 def test_ctrl_c_while_rows_settle_keeps_the_walk(data, monkeypatch):

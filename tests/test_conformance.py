@@ -16,7 +16,7 @@ import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -24,7 +24,16 @@ from sklearn.utils import estimator_checks
 from threadpoolctl import threadpool_info
 
 import gplvm
-from gplvm import GPLVM, BayesianGPLVM, LinearAutoencoder, SwishMLPClassifier, _optimize
+from gplvm import (
+    GPLVM,
+    BayesianGPLVM,
+    LinearAutoencoder,
+    SwishMLPClassifier,
+    _batch_fitting,
+    _growing_fit,
+    _optimize,
+    _stochastic_fit,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -308,13 +317,21 @@ def test_no_global_state(model):
 # Numbers -----------------------------------------------------------------------------
 
 
+def _fitted(model, X):
+    return model.fit(X, Y)
+
+
+def _assert_within_a_thousandth(model, narrow, wide, fit=_fitted):
+    """Rows in single precision lead to what they do in double precision."""
+    single, double = (_results(fit(clone(model), X), X) for X in (narrow, wide))
+    for one, other in zip(single, double, strict=True):
+        assert_allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(other).max())
+
+
 @each_model
 def test_single_precision_is_within_a_thousandth(model):
     narrow = X.astype(np.float32)
-    single = _results(clone(model).fit(narrow, Y), narrow)
-    double = _results(clone(model).fit(narrow.astype(float), Y), narrow.astype(float))
-    for one, other in zip(single, double, strict=True):
-        assert_allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(other).max())
+    _assert_within_a_thousandth(model, narrow, narrow.astype(float))
 
 
 @pytest.mark.parametrize(
@@ -333,11 +350,54 @@ def test_single_precision_is_within_a_thousandth(model):
 def test_digits_beyond_single_precision_do_not_part_long_walks(model):
     # No decimal fraction has an end in binary: the two differ in their last digits.
     smooth = np.sin(np.outer(np.linspace(0.1, 3.1, len(X)), [1, 2, 3, 4])) + X
-    narrow = smooth.astype(np.float32)
-    single = _results(clone(model).fit(narrow, Y), narrow)
-    double = _results(clone(model).fit(smooth, Y), smooth)
-    for one, other in zip(single, double, strict=True):
-        assert_allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(other).max())
+    _assert_within_a_thousandth(model, smooth.astype(np.float32), smooth)
+
+
+def _of_rows(model, X):
+    return model.fit(X)
+
+
+def _of_a_stream(model, X):
+    for batch in np.split(X, [60, 80, 100, 120, 140]):
+        model.partial_fit(batch)
+    return model
+
+
+def _after_a_fit(model, X):
+    return model.fit(X).partial_fit(X[:40]).partial_fit(X[40:80])
+
+
+def _many(data):
+    return StandardScaler().fit_transform(data().data[:150])
+
+
+@pytest.mark.parametrize("activation", ["swish", "relu"])
+@pytest.mark.parametrize("data", [load_wine, load_digits])
+def test_nor_those_of_autoencoders(data, activation):
+    many = _many(data)
+    model = LinearAutoencoder(3, activation=activation, random_state=1)
+    _assert_within_a_thousandth(model, many.astype(np.float32), many, _of_rows)
+
+
+@pytest.mark.parametrize(
+    ("fit", "n_joint"),
+    [
+        (_of_rows, 150),
+        (_of_rows, 60),  # the others are met in passes
+        (_of_a_stream, 150),
+        (_after_a_fit, 150),
+        (_after_a_fit, 60),
+    ],
+)
+@pytest.mark.parametrize("data", [load_iris, load_wine, load_digits])
+def test_nor_those_of_batches(monkeypatch, data, fit, n_joint):
+    monkeypatch.setattr(_growing_fit, "_FIRST_ROWS", 60)
+    monkeypatch.setattr(_growing_fit, "_ROWS_PER_POINT", 5)
+    monkeypatch.setattr(_batch_fitting, "_JOINT_PARAMETERS", 4 * n_joint)
+    monkeypatch.setattr(_stochastic_fit, "_FEWEST_BATCHES", 20)
+    many = _many(data)
+    model = BayesianGPLVM(2, n_inducing=10, batch_size=30, random_state=0)
+    _assert_within_a_thousandth(model, many.astype(np.float32), many, fit)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.spatial.distance import cdist
 from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning
 
@@ -214,6 +215,23 @@ class Shapes(Patience):
         return super().on_fit_task_end(estimator, context)
 
 
+class Rows(Patience):
+    """A callback that looks at the rows of the model as it is."""
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        if context.task_name == "iteration":
+            self.seen = fitted_estimator._training_rows + fitted_estimator._mean
+        return super().on_fit_task_end(estimator, context)
+
+
+@pytest.mark.parametrize("batch_size", [None, 60])
+@pytest.mark.parametrize("n_calls", [5, np.inf])
+def test_callbacks_see_all_the_digits(few_rows, batch_size, n_calls):
+    X, watch = _data(), Rows(n_calls)
+    _estimator(batch_size=batch_size).set_callbacks(watch).fit(X)
+    assert_allclose(watch.seen, X[cdist(watch.seen, X).argmin(axis=1)], rtol=1e-12)
+
+
 def test_callbacks_see_every_stage_and_may_stop_it(few_rows):
     X, endless = _data(), Patience(np.inf)
     monitor = ScoringMonitor(scoring=lambda fitted, X, y: fitted.score(X[:10]))
@@ -326,11 +344,11 @@ def test_rows_that_all_climb_make_no_difference_to_batches(
     few_rows, monkeypatch, n_samples
 ):
     monkeypatch.setattr(_batch_fitting, "_JOINT_PARAMETERS", 4 * n_samples)
-    # The walk over whole data leaves out digits that single precision does not hold.
-    X = _data(n_samples).astype(np.float32).astype(float)
+    X = _data(n_samples)
     whole, batches = _estimator().fit(X), _estimator(batch_size=50).fit(X)
     assert_allclose(batches.elbo_, whole.elbo_, rtol=1e-9)
     assert_allclose(batches.embedding_, whole.embedding_, atol=1e-6)
+    assert_allclose(batches.loss_curve_[-1], -batches.elbo_ / n_samples, rtol=1e-9)
 
 
 @pytest.mark.parametrize("init", [np.zeros((299, 2)), np.zeros((301, 2))])

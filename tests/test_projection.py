@@ -43,6 +43,21 @@ def test_rows_reach_the_minimum_that_scipy_finds():
         assert np.abs(rosen_der(end)).max() < 1e-5
 
 
+def test_where_values_are_rough_slopes_lead_to_the_minimum():
+    # As where the value is a small difference of large terms, and the slope is not.
+    rough, scales = 1e-4, np.ones(25)
+
+    def function(X, rows):
+        values, slopes = _rosenbrock(scales)(X, rows)
+        return values + rough * np.sin(1e12 * X.sum(axis=1)), slopes
+
+    starts = np.random.default_rng(0).normal(size=(25, 3))
+    steps = {"first_step": 0.1, "max_iter": 500, "tol": 1e-9}
+    smooth, _ = minimize_rows(_rosenbrock(scales), starts, **steps)
+    ends, _ = minimize_rows(function, starts, rounding=2 * rough, **steps)
+    assert_allclose(ends, smooth, atol=1e-6)
+
+
 def test_rows_do_not_see_each_other():
     rng = np.random.default_rng(1)
     starts, scales = rng.normal(size=(9, 2)), np.logspace(-8, 8, 9)

@@ -8,7 +8,7 @@ from sklearn.gaussian_process import kernels as sk
 from gplvm._bayesian import BayesianLikelihood
 from gplvm._placement import Anchors
 from gplvm._projection import nearest_rows
-from gplvm._row_stream import stream_rows
+from gplvm._row_stream import SinglePrecision, stream_rows
 from gplvm._stochastic_bayesian import (
     BatchLikelihood,
     StochasticModel,
@@ -112,6 +112,19 @@ def test_rows_of_a_stream_are_those_of_an_array():
     ]
     for one, other in zip(*predictions, strict=True):
         assert_allclose(one, other, atol=1e-10)
+
+
+def test_a_stream_in_single_precision_is_that_of_such_data():
+    X = np.random.default_rng(0).normal(7.0, 2.0, size=(50, 3))
+    rounded, narrow = (
+        (rows[:], mean, variance)
+        for rows, mean, variance in (
+            stream_rows(SinglePrecision(X), "none"),
+            stream_rows(X.astype(np.float32), "none"),
+        )
+    )
+    for one, other in zip(rounded, narrow, strict=True):
+        assert_array_equal(one, other)
 
 
 def test_moments_of_a_stream_in_blocks():
