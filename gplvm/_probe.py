@@ -174,7 +174,25 @@ def _check_classifier(model, rows):
     model.predict(rows)
 
 
+def _check_copies(model):
+    """What people read is what the methods use."""
+    *theta, noise = model.theta_
+    copies = [
+        (np.log(model.noise_variance_), noise),
+        (model.kernel_.theta, theta),
+        (model.mean_, model._mean),
+        (model._embedding, model._blocks["embedding"]),
+    ]
+    copies += [
+        (getattr(model, f"{name}_"), block) for name, block in model._blocks.items()
+    ]
+    for said, used in copies:
+        if np.shape(said) != np.shape(used) or not np.allclose(said, used):
+            raise ValueError("it says other numbers than it uses")
+
+
 def _check_gaussian_process(model, rows, latent):
+    _check_copies(model)
     _check(model.score_samples(rows), (len(rows),))
     positions = np.vstack([latent, model._embedding[:_DRAWS]])
     answers = [
@@ -193,10 +211,6 @@ def _check_gaussian_process(model, rows, latent):
         _check(mean, None)
         _check(std, mean.shape)
     _check(model.sample(_DRAWS, random_state=0), (_DRAWS, rows.shape[1]))
-    if len(model.embedding_) != len(model._embedding):
-        raise ValueError("as many positions as rows are needed")
-    _check(model.embedding_, model._embedding.shape)
-    _check(model.theta_, (np.size(model.theta_),))
     if len(model.embedding_) <= _LIKELIHOOD_ROWS:
         method = "elbo" if hasattr(model, "elbo") else "log_likelihood"
         value, gradient = getattr(model, method)(eval_gradient=True)

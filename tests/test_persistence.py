@@ -443,6 +443,23 @@ def test_numbers_for_rows_that_are_not_tried_must_be_finite_too(path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("noise_variance_", 0.0),
+        ("noise_variance_", (1, 2)),
+        ("embedding_std_", np.ones((len(X), 2))),
+        ("theta_", np.zeros(4)),
+    ],
+)
+def test_a_model_that_tells_other_numbers_than_it_uses_is_refused(path, name, value):
+    model = BayesianGPLVM(2, n_inducing=8, **SHORT).fit(X)
+    setattr(model, name, value)
+    gplvm.save(model, path)
+    with pytest.raises(ValueError, match="does not hold a working model"):
+        gplvm.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
         ("scale_", np.zeros(4)),
         ("scale_", np.ones(4, dtype=np.uint16)),
         ("scale_", np.full(4, 1e-20)),
