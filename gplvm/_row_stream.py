@@ -41,7 +41,7 @@ class SinglePrecision:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or RowStream of shape (n_samples, n_features)
         Data in double precision, memory-mapped too. It is kept, and not copied.
     """
 
