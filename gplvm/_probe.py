@@ -21,6 +21,7 @@ _ROOM = 1e-4
 _WRONG = {"Y": np.isinf, "_training_rows": np.isinf, "_sums": np.isnan}
 
 _SCALARS = ("noise_variance_", "log_likelihood_", "elbo_", "n_iter_")
+_CURVES = ("loss_curve_", "validation_scores_")
 
 # Of more rows the likelihood, which costs their cube, is not evaluated.
 _LIKELIHOOD_ROWS = 500
@@ -136,7 +137,8 @@ def _check_attributes(model):
     for name, value in vars(model).items():
         if name not in left_out:
             _check_numbers(name, value, seen)
-        if name in _SCALARS and not isinstance(value, Real):
+        numbers = [value] if name in _SCALARS else value if name in _CURVES else None
+        if not all(isinstance(number, Real) for number in numbers or []):
             raise ValueError(f"{name} is no number")
 
 

@@ -447,6 +447,7 @@ def test_numbers_for_rows_that_are_not_tried_must_be_finite_too(path):
         ("noise_variance_", (1, 2)),
         ("embedding_std_", np.ones((len(X), 2))),
         ("theta_", np.zeros(4)),
+        ("loss_curve_", [1.0, [2.0]]),
     ],
 )
 def test_a_model_that_tells_other_numbers_than_it_uses_is_refused(path, name, value):
