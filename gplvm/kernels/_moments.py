@@ -214,23 +214,26 @@ class GaussianMeans:
             self._fill(left, tile, F[tile])
         return F
 
+    # OpenBLAS multiplies an even number of rows faster than one row less: the sums are
+    # made with all factors, and the last one's dropped.
+
     def totals(self, left, out=None):
         """sum_n F_np [-w_n, -w_n mu_n, 1], (2 q + 1, P), and F in `out` if given.
 
         The last row is F summed over the rows; `finish` needs the others too.
         """
         # Each tile is summed while it is in cache.
-        sums = np.zeros((len(left) - 1, self._right.shape[1]))
+        sums = np.zeros(self._right.shape)
         for rows, columns in self._tiles(left):
             F = self._fill(
                 left, (rows, columns), None if out is None else out[rows, columns]
             )
-            sums[:, columns] += multiply_columns(left[:-1, rows], F)
-        return sums
+            sums[:, columns] += multiply_columns(left[:, rows], F)
+        return sums[:-1]
 
     def sums(self, left, F):
         """`totals` of functions F (n, P) that are there already."""
-        return multiply_columns(left[:-1], F)
+        return multiply_columns(left, F)[:-1]
 
     def moments(self, left, weighed, out, F=None):
         """sum_p G_np F_np [t_p^2, -2 t_p, 1] in `out` (n, 2 q + 1), for `weighed` of G.
