@@ -7,6 +7,7 @@ rows, up to a fixed memory, are kept for the second map, and the others are made
 """
 
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from operator import iadd
 
@@ -54,6 +55,10 @@ _SPAN_ROWS, _SUMMED_ROWS, _SUMMED = 512, (256, 2048), _KEEP // 32
 # So many rows are prepared at once, by one thread: two threads with small operations on
 # few rows wait for the interpreter longer than these take.
 _AT_ONCE = 2**12
+
+# So many of these rows are a task of the second map: whoever has it comes back to the
+# interpreter when another thread is through with the small operations.
+_PULLED_ROWS = 30 * PIECE_ROWS
 
 # Rows whose divergence is computed at a time, in a few arrays of that size.
 _DIVERGENCE_ROWS = 2**12
@@ -139,10 +144,7 @@ class BayesianLikelihood(SparseLikelihood):
         ):
             Kuu, pull_Kuu = expectations.form.covariance(inducing_points)
             R = whitening(Kuu, JITTER)
-            # What does not need the sums comes before them: to come back to the small
-            # operations from the large ones costs the caches.
             position = embedding, embedding_std
-            divergence, dmu, dstd = _divergence(*position)
             kind = _AtOnce if self._at_once(expectations) else _Chunks
             rows = kind(self, expectations, *position, self._factor, memory)
             psi0, P, *totals = rows.add_up(map_spans, spans)
@@ -151,21 +153,24 @@ class BayesianLikelihood(SparseLikelihood):
                 map_spans, expectations.pairs, R, *statistics, noise_variance
             )
             if not eval_gradient:
-                return value - divergence
-            dtheta_Kuu, dZ_Kuu = pull_Kuu(gradient["Kuu"])
+                return value - _divergence(*position)
             shared = self._shared(gradient["Psi2"])
-            of_products = None
-            if shared is not None:
-                of_products = expectations.finish_products(totals, shared)
-            sums = rows.pull(map_spans, spans, gradient, dmu, dstd)
-        dtheta, dZ = expectations.finish(sums, of_products)
+
+            def beside():
+                of_products = None
+                if shared is not None:
+                    of_products = expectations.finish_products(totals, shared)
+                return of_products, pull_Kuu(gradient["Kuu"])
+
+            (divergence, *sums), dmu, dstd, done = rows.pull(
+                map_spans, spans, gradient, beside
+            )
+        dtheta, dZ = expectations.finish(sums, *done)
         return value - divergence, {
             "embedding": dmu,
             "embedding_std": dstd,
-            "inducing_points": dZ + dZ_Kuu,
-            "theta": self._theta_gradient(
-                theta, dtheta + dtheta_Kuu, gradient["noise_variance"]
-            ),
+            "inducing_points": dZ,
+            "theta": self._theta_gradient(theta, dtheta, gradient["noise_variance"]),
         }
 
     def posterior(self, embedding, embedding_std, inducing_points, theta):
@@ -427,11 +432,35 @@ class _Chunks:
 
         return sum_parts(map_spans(add_up, spans))
 
-    def pull(self, map_spans, spans, gradient, dmu, dstd):
-        """Sums for `Expectations.finish`; adds to the gradients of the rows."""
+    def pull(self, map_spans, spans, gradient, beside):
+        """Gradients of the rows, and sums over them.
+
+        Parameters
+        ----------
+        map_spans, spans
+            As for `add_up`.
+
+        gradient : dict
+            From the likelihood's `_bound`.
+
+        beside : callable
+            Small operations, for a thread while others have large ones.
+
+        Returns
+        -------
+        sums : list
+            The divergence, and what `Expectations.finish` takes.
+
+        dmu, dstd : ndarray of shape (n_samples, q)
+            Gradients of the bound less the divergence.
+
+        done
+            What ``beside()`` returned.
+        """
         likelihood, dP = self._likelihood, gradient["P"].T.copy()
         shared = likelihood._shared(gradient["Psi2"])
         weighed = None if shared is None else self._expectations.weighed(shared)
+        dmu, dstd = np.empty(self._mu.shape), np.empty(self._mu.shape)
 
         def pull(span):
             total = None
@@ -443,15 +472,21 @@ class _Chunks:
                     likelihood._of_products(chunk, gradient["Psi2"]),
                     weighed,
                 )
-                _add(dmu[chunk], dstd[chunk], self._std[chunk], *part)
+                std = self._std[chunk]
+                divergence, *prior = standard_normal_divergence(self._mu[chunk], std**2)
+                dmu[chunk], dstd[chunk] = _less_prior(part, prior, std)
+                sums = [divergence.sum(), *sums]
                 total = sums if total is None else list(map(iadd, total, sums))
             return total
 
-        return sum_parts(map_spans(pull, spans))
+        done, *parts = _map_beside(map_spans, beside, pull, spans)
+        return sum_parts(parts), dmu, dstd, done
 
 
 class _AtOnce:
-    """All the rows prepared at once; threads share only products of covariances.
+    """All the rows prepared at once; threads share products of covariances.
+
+    One of them has the small operations that need none of these products meanwhile.
 
     The kernel has Gaussian functions only, and Psi2 is the same for all features.
 
@@ -463,52 +498,61 @@ class _AtOnce:
 
     def __init__(self, likelihood, expectations, mu, std, Y, memory):
         self._likelihood, self._expectations = likelihood, expectations
-        self._std, self._Y = std, Y
-        self._rows = expectations.rows(mu, std**2, memory if len(memory) else None)
+        self._mu, self._std, self._S, self._Y = mu, std, std**2, Y
+        self._rows = expectations.rows(mu, self._S, memory if len(memory) else None)
 
     def add_up(self, map_spans, spans):
         """As `_Chunks.add_up`."""
         rows, Y = self._rows, self._Y
 
         def add_up(span):
-            return [rows.psi1[span].T @ Y[span], *rows.totals(span)]
+            totals = rows.totals(span)  # first: psi1 is there when they are
+            return [rows.psi1[span].T @ Y[span], *totals]
 
+        _, *parts = _map_beside(map_spans, lambda: rows.psi1, add_up, spans)
         psi0 = self._likelihood._sum_psi0(slice(0, len(Y)), rows)
-        return [psi0, *sum_parts(map_spans(add_up, spans))]
+        return [psi0, *sum_parts(parts)]
 
-    def pull(self, map_spans, spans, gradient, dmu, dstd):
+    def pull(self, map_spans, spans, gradient, beside):
         """As `_Chunks.pull`."""
-        rows, everything = self._rows, slice(0, len(self._Y))
+        rows, n = self._rows, len(self._Y)
         shared = self._likelihood._shared(gradient["Psi2"])
         weighed = self._expectations.weighed(shared)
-        dP, dpsi1 = gradient["P"].T.copy(), np.empty(rows.psi1.shape)
-
-        def pull(span):
-            np.matmul(self._Y[span], dP, out=dpsi1[span])
-            rows.pull_shared(weighed, span)
-
         rows.make_room()
-        map_spans(pull, spans)
-        *part, sums = rows.pull(
-            self._likelihood._of_rows(everything, gradient["psi0"]), dpsi1, shared
+
+        def small():
+            of_psi1 = rows.pull_psi1(self._Y @ gradient["P"].T)
+            return of_psi1, standard_normal_divergence(self._mu, self._S), beside()
+
+        (of_psi1, (divergence, *prior), done), *_ = _map_beside(
+            map_spans,
+            small,
+            lambda some: rows.pull_shared(weighed, some),
+            row_blocks(n, _PULLED_ROWS),
         )
-        _add(dmu, dstd, self._std, *part)
-        return sums
+        *part, of_rows = rows.pull_rows()
+        dpsi0 = self._likelihood._of_rows(slice(0, n), gradient["psi0"])
+        sums = [divergence.sum(), dpsi0.sum(), of_rows, *of_psi1]
+        return sums, *_less_prior(part, prior, self._std), done
 
 
-def _add(dmu, dstd, std, dmu_part, dS_part):
+def _map_beside(map_blocks, beside, function, blocks):
+    """``[beside(), *map(function, blocks)]``, by threads that take what is next."""
+    tasks = [beside, *(partial(function, block) for block in blocks)]
+    return map_blocks(lambda task: task(), tasks)
+
+
+def _less_prior(part, prior, std):
+    """Gradients of means and deviations, from two of means and variances."""
     # S = std^2.
-    dmu += dmu_part
-    dS_part *= 2.0 * std
-    dstd += dS_part
+    dmu, dS = (np.subtract(*pair, order="C") for pair in zip(part, prior, strict=True))
+    dS *= 2.0 * std
+    return dmu, dS
 
 
 def _divergence(mu, std):
-    """The divergence of q(X) from the prior, in all, and minus its gradient."""
-    total, dmu, dstd = 0.0, np.empty(mu.shape), np.empty(mu.shape)
-    for rows in row_blocks(len(mu), _DIVERGENCE_ROWS):
-        divergence, of_mu, of_S = standard_normal_divergence(mu[rows], std[rows] ** 2)
-        total += divergence.sum()
-        np.negative(of_mu, out=dmu[rows])
-        np.multiply(of_S, -2.0 * std[rows], out=dstd[rows])
-    return total, dmu, dstd
+    """The divergence of q(X) from the prior, in all."""
+    return sum(
+        standard_normal_divergence(mu[rows], std[rows] ** 2)[0].sum()
+        for rows in row_blocks(len(mu), _DIVERGENCE_ROWS)
+    )
