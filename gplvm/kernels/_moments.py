@@ -189,10 +189,10 @@ class GaussianMeans:
     def __init__(self, precision, centres, heights):
         self.precision = precision
         n, q = centres.shape
-        self._right = right = np.ones((2 * q + 2, n))
+        self._right = right = np.empty((2 * q + 2, n))
         np.square(centres.T, out=right[:q])
         np.multiply(centres.T, -2.0, out=right[q : 2 * q])
-        right[-2] = heights
+        right[-2], right[-1] = heights, 1.0
 
     @cached_property
     def plain(self):
@@ -202,8 +202,8 @@ class GaussianMeans:
     def weighed(self, G):
         """What `moments` takes for G = dL/dF (P,) that is the same for all rows."""
         weights = np.empty((self._right.shape[1], len(self._right) - 1))
+        weights[:, :-1] = (self._right[:-2] * G).T
         weights[:, -1] = G
-        np.multiply(self._right[:-2].T, weights[:, -1:], out=weights[:, :-1])
         return weights
 
     def values(self, left, out=None):
