@@ -27,7 +27,7 @@ from gplvm.gradients.inducing import (
     whitened_bound,
     whitening,
 )
-from gplvm.kernels._thin import PIECE_ROWS
+from gplvm.kernels._thin import PIECE_ROWS, in_lines, whole_lines
 from gplvm.kernels.expectations import Expectations
 
 # Jitter of the inducing inputs' covariance, relative to its mean diagonal. Psi2 is
@@ -210,12 +210,12 @@ class BayesianLikelihood(SparseLikelihood):
 
         New memory would cost more than the exponentials that are to fill it.
         """
-        n_pairs = expectations.n_pairs
+        width = whole_lines(expectations.n_pairs)
         n_kept = min(n_samples, self._n_kept(expectations))
-        memory = self._memories.pop() if self._memories else np.empty(0)
-        if memory.size < n_kept * n_pairs:
-            memory = np.empty(n_kept * n_pairs)
-        yield memory[: n_kept * n_pairs].reshape(n_kept, n_pairs)
+        memory = self._memories.pop() if self._memories else np.empty((1, 0))
+        if memory.size < n_kept * width:
+            memory = in_lines(1, n_kept * width)
+        yield memory[0, : n_kept * width].reshape(n_kept, width)
         # Not after an interruption: a thread may still be at work on it.
         self._memories.append(memory)
 
@@ -395,7 +395,7 @@ class _Chunks:
     Y : ndarray of shape (n_samples, r)
         The data, or a factor.
 
-    memory : ndarray of shape (n_kept, P)
+    memory : ndarray of shape (n_kept, whole_lines(P))
         For the products of the first rows, from the sums to the gradients.
     """
 

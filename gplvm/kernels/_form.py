@@ -122,8 +122,7 @@ class Form:
             self.variances = self.variances + term.factor * _variances(term)
         self.has_affine = bool(constants or self._linear)
         self.gaussians = [
-            (term.factor, np.ones(q) / np.square(term.values))
-            for term in self._rbf
+            (term.factor, np.ones(q) / np.square(term.values)) for term in self._rbf
         ]
         self.constant_variance = float(
             sum(term.factor for term in self._rbf)

@@ -12,7 +12,15 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy import sparse
 
-from gplvm.kernels._thin import PIECE_ROWS, SMALL, multiply_columns, multiply_rows
+from gplvm.kernels._thin import (
+    LINE,
+    PIECE_ROWS,
+    SMALL,
+    in_lines,
+    multiply_columns,
+    multiply_rows,
+    whole_lines,
+)
 
 # A chunk's functions are made and used in tiles of about so many, which stay in cache.
 _TILE = 2**17 + 2**15
@@ -189,7 +197,10 @@ class GaussianMeans:
     def __init__(self, precision, centres, heights):
         self.precision = precision
         n, q = centres.shape
-        self._right = right = np.empty((2 * q + 2, n))
+        # Functions are made in whole cache lines: of the zeros behind, ones.
+        self._padded = in_lines(2 * q + 2, whole_lines(n))
+        self._padded[:, n:] = 0.0
+        self._right = right = self._padded[:, :n]
         np.square(centres.T, out=right[:q])
         np.multiply(centres.T, -2.0, out=right[q : 2 * q])
         right[-2], right[-1] = heights, 1.0
@@ -201,18 +212,21 @@ class GaussianMeans:
 
     def weighed(self, G):
         """What `moments` takes for G = dL/dF (P,) that is the same for all rows."""
-        weights = np.empty((self._right.shape[1], len(self._right) - 1))
+        k, n = len(self._right) - 1, self._right.shape[1]
+        weights = in_lines(n, whole_lines(k))[:, :k]
         weights[:, :-1] = (self._right[:-2] * G).T
         weights[:, -1] = G
         return weights
 
     def values(self, left, out=None):
-        """F (n, P) of rows with these factors, in the memory of `out` if given."""
-        shape = left.shape[1], self._right.shape[1]
-        F = np.empty(shape) if out is None else out
+        """F (n, P) of rows with these factors, in the memory of `out` if given.
+
+        That is of ``whole_lines(P)`` columns, and begins with a cache line.
+        """
+        F = in_lines(left.shape[1], self._padded.shape[1]) if out is None else out
         for tile in self._tiles(left):
             self._fill(left, tile, F[tile])
-        return F
+        return F[:, : self._right.shape[1]]
 
     # OpenBLAS multiplies an even number of rows faster than one row less: the sums are
     # made with all factors, and the last one's dropped.
@@ -241,7 +255,10 @@ class GaussianMeans:
         Without F (n, P) it is made anew, tile by tile.
         """
         for rows, columns in self._tiles(left, None if F is None else F.size):
-            part = self._fill(left, (rows, columns)) if F is None else F[rows, columns]
+            if F is None:
+                part = self._fill(left, (rows, columns))
+            else:
+                part = F[rows, columns][:, : len(weighed) - columns.start]
             if columns.start == 0:
                 multiply_rows(part, weighed[columns], out[rows])
             else:
@@ -268,7 +285,8 @@ class GaussianMeans:
     def _tiles(self, left, entries=None):
         """Slices of rows and of centres, of about so many functions."""
         n, (size, n_centres) = left.shape[1], self._right.shape
-        width = min(n_centres, max(1, SMALL // (PIECE_ROWS * size)))
+        most = max(1, SMALL // (PIECE_ROWS * size * LINE)) * LINE
+        width = min(self._padded.shape[1], most)
         n_tiles = max(1, round(n * width / (entries or _TILE)))
         height = max(1, -(-n // (n_tiles * PIECE_ROWS))) * PIECE_ROWS
         for first in range(0, n_centres, width):
@@ -278,10 +296,11 @@ class GaussianMeans:
 
     def _fill(self, left, tile, out=None):
         rows, columns = tile
-        A, B = left[:, rows].T, self._right[:, columns]
+        A, B = left[:, rows].T, self._padded[:, columns]
         if out is None:
-            out = np.empty((len(A), B.shape[1]))
-        return np.exp(multiply_rows(A, B, out), out=out)
+            out = in_lines(len(A), B.shape[1])
+        np.exp(multiply_rows(A, B, out), out=out)
+        return out[:, : self._right.shape[1] - columns.start]
 
 
 class GaussianSquares:

@@ -235,7 +235,8 @@ class Expectations:
     def rows(self, mu, S, out=None):
         """The statistics of a chunk of rows.
 
-        `out` (n, P) is memory that `psi2` or `totals` fill, and `pull` then reads.
+        `out` (n, whole_lines(P)) is memory that `psi2` or `totals` fill, and `pull`
+        then reads.
         """
         return _Rows(self, mu, S, out)
 
