@@ -58,7 +58,7 @@ _AT_ONCE = 2**12
 
 # So many of these rows are a task of the second map: whoever has it comes back to the
 # interpreter when another thread is through with the small operations.
-_PULLED_ROWS = 30 * PIECE_ROWS
+_PULLED_ROWS = 32 * PIECE_ROWS
 
 # Rows whose divergence is computed at a time, in a few arrays of that size.
 _DIVERGENCE_ROWS = 2**12

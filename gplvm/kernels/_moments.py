@@ -22,8 +22,10 @@ from gplvm.kernels._thin import (
     whole_lines,
 )
 
-# A chunk's functions are made and used in tiles of about so many, which stay in cache.
-_TILE = 2**17 + 2**15
+# A chunk's functions are made and used in tiles of about so many. Half as many would
+# stay in cache, but a thread may have to wait for the interpreter after each operation
+# on a tile: two threads lose more by that.
+_TILE = 5 * 2**16
 
 
 @lru_cache(maxsize=2)
