@@ -142,12 +142,17 @@ class BayesianLikelihood(SparseLikelihood):
             block_map(len(spans), self.n_threads) as map_spans,
             self._memory(expectations, len(self.Y) * eval_gradient) as memory,
         ):
-            Kuu, pull_Kuu = expectations.form.covariance(inducing_points)
-            R = whitening(Kuu, JITTER)
             position = embedding, embedding_std
             kind = _AtOnce if self._at_once(expectations) else _Chunks
             rows = kind(self, expectations, *position, self._factor, memory)
-            psi0, P, *totals = rows.add_up(map_spans, spans)
+
+            def of_inducing_points():
+                Kuu, pull = expectations.form.covariance(inducing_points)
+                return whitening(Kuu, JITTER), pull
+
+            (psi0, P, *totals), (R, pull_Kuu) = rows.add_up(
+                map_spans, spans, of_inducing_points
+            )
             statistics = psi0, P, self._psi2(expectations, totals)
             value, gradient = self._bound_on(
                 map_spans, expectations.pairs, R, *statistics, noise_variance
@@ -156,16 +161,16 @@ class BayesianLikelihood(SparseLikelihood):
                 return value - _divergence(*position)
             shared = self._shared(gradient["Psi2"])
 
-            def beside():
+            def of_sums():
                 of_products = None
                 if shared is not None:
                     of_products = expectations.finish_products(totals, shared)
                 return of_products, pull_Kuu(gradient["Kuu"])
 
-            (divergence, *sums), dmu, dstd, done = rows.pull(
-                map_spans, spans, gradient, beside
+            (divergence, *sums), dmu, dstd, finished = rows.pull(
+                map_spans, spans, gradient, of_sums
             )
-        dtheta, dZ = expectations.finish(sums, *done)
+        dtheta, dZ = expectations.finish(sums, *finished)
         return value - divergence, {
             "embedding": dmu,
             "embedding_std": dstd,
@@ -177,12 +182,15 @@ class BayesianLikelihood(SparseLikelihood):
         """What is known of the functions; see `BayesianPosterior`."""
         kernel, noise_variance = self._latent_kernel_and_noise(theta)
         expectations = Expectations(kernel, inducing_points)
-        R = whitening(kernels.matrix(kernel, inducing_points), JITTER)
         data = self._data()
         rows = _Chunks(self, expectations, embedding, embedding_std, data)
         spans = self._spans(expectations, data)
         with block_map(len(spans), self.n_threads) as map_spans:
-            _, P, *totals = rows.add_up(map_spans, spans)
+            (_, P, *totals), R = rows.add_up(
+                map_spans,
+                spans,
+                lambda: whitening(kernels.matrix(kernel, inducing_points), JITTER),
+            )
         Psi2, parts = self._psi2(expectations, totals), []
         for group in range(len(self._groups)):
             features = np.flatnonzero(self._group_of_feature == group)
@@ -412,8 +420,11 @@ class _Chunks:
     def _rows(self, chunk, out=None):
         return self._expectations.rows(self._mu[chunk], self._std[chunk] ** 2, out)
 
-    def add_up(self, map_spans, spans):
-        """psi0 (G,), Psi1'Y (M, r) and the sums that the likelihood's `_psi2` takes."""
+    def add_up(self, map_spans, spans, beside):
+        """psi0 (G,), Psi1'Y (M, r) and the sums that the likelihood's `_psi2` takes.
+
+        And what ``beside()`` returns, which one of the threads does meanwhile.
+        """
 
         def add_up(span):
             sums = None
@@ -430,7 +441,8 @@ class _Chunks:
                     self._kept[chunk.start] = rows
             return sums
 
-        return sum_parts(map_spans(add_up, spans))
+        done, *parts = _map_beside(map_spans, beside, add_up, spans)
+        return sum_parts(parts), done
 
     def pull(self, map_spans, spans, gradient, beside):
         """Gradients of the rows, and sums over them.
@@ -501,7 +513,7 @@ class _AtOnce:
         self._mu, self._std, self._S, self._Y = mu, std, std**2, Y
         self._rows = expectations.rows(mu, self._S, memory if len(memory) else None)
 
-    def add_up(self, map_spans, spans):
+    def add_up(self, map_spans, spans, beside):
         """As `_Chunks.add_up`."""
         rows, Y = self._rows, self._Y
 
@@ -509,9 +521,11 @@ class _AtOnce:
             totals = rows.totals(span)  # first: psi1 is there when they are
             return [rows.psi1[span].T @ Y[span], *totals]
 
-        _, *parts = _map_beside(map_spans, lambda: rows.psi1, add_up, spans)
+        (_, done), *parts = _map_beside(
+            map_spans, lambda: (rows.psi1, beside()), add_up, spans
+        )
         psi0 = self._likelihood._sum_psi0(slice(0, len(Y)), rows)
-        return [psi0, *sum_parts(parts)]
+        return [psi0, *sum_parts(parts)], done
 
     def pull(self, map_spans, spans, gradient, beside):
         """As `_Chunks.pull`."""
