@@ -544,10 +544,9 @@ class _AtOnce:
             lambda some: rows.pull_shared(weighed, some),
             row_blocks(n, _PULLED_ROWS),
         )
-        *part, of_rows = rows.pull_rows()
         dpsi0 = self._likelihood._of_rows(slice(0, n), gradient["psi0"])
-        sums = [divergence.sum(), dpsi0.sum(), of_rows, *of_psi1]
-        return sums, *_less_prior(part, prior, self._std), done
+        *part, sums = rows.gather(dpsi0, of_psi1)
+        return [divergence.sum(), *sums], *_less_prior(part, prior, self._std), done
 
 
 def _map_beside(map_blocks, beside, function, blocks):

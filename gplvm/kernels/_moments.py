@@ -149,15 +149,18 @@ class GaussianRows:
         n_functions, n_factors, n = self.left.shape
         self.moments = np.empty((n_functions, n, n_factors - 1))
 
-    def pull(self):
-        """dmu, dS (q, n), and sums (G, q + 1) of the rows for `pull_precisions`."""
+    def pull(self, functions=slice(None)):
+        """dmu, dS (q, n), and sums (G, q + 1) of the rows for `pull_precisions`.
+
+        From the moments of all the functions, or of some.
+        """
         # With g0, g1, g2 = sum_p G_np F_np (1, -2 t_p, t_p^2):
         # dL/dmu = -w (g1 + 2 mu g0), dL/dw = -(mu^2 g0 + mu g1 + g2), dw/dS = -2 w^2
         # and dlog(d)/2 = w dS: dL/dS = -w (g0 - 2 w (mu (mu g0 + g1) + g2)).
         mu, q = self._mu, len(self._mu)
-        moments = self.moments.swapaxes(1, 2).copy()
+        moments = self.moments[functions].swapaxes(1, 2).copy()
         g2, g1, g0 = moments[:, :q], moments[:, q:-1], moments[:, -1:]
-        minus_w = self.left[:, :q]
+        minus_w = self.left[functions, :q]
         dmu = mu * g0
         g1 += dmu
         dmu += g1

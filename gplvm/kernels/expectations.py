@@ -408,10 +408,13 @@ class _Rows:
             )
 
     def pull_psi1(self, dpsi1):
-        """The part of `pull` that psi1 has, where the kernel has Gaussians only."""
-        return self._weigh(
-            zip(self._expectations.means, self._terms, repeat(dpsi1), strict=False)
-        )
+        """The part of `pull` that psi1 has, where the kernel has Gaussians only.
+
+        It needs `make_room`, and `gather` takes what it returns.
+        """
+        means = self._expectations.means
+        of_centres = self._weigh(zip(means, self._terms, repeat(dpsi1), strict=False))
+        return self._gaussian.pull(slice(0, len(means))), of_centres
 
     def _weigh(self, functions, sums=True):
         """Moments of functions (Gaussian, F, dL/dF), and sums over the rows."""
@@ -423,10 +426,13 @@ class _Rows:
                 of_centres.append(gaussian.sums(left, F))
         return of_centres
 
-    def pull_rows(self):
-        """dmu, dS (n, q) and the rows' sums, after the other parts of `pull`."""
-        dmu, dS, of_rows = self._gaussian.pull()
-        return dmu.T, dS.T, of_rows
+    def gather(self, dpsi0, of_psi1):
+        """What `pull` returns, after `pull_psi1`, and `pull_shared` for all rows."""
+        (dmu, dS, of_means), of_centres = of_psi1
+        dmu_part, dS_part, of_products = self._gaussian.pull(slice(len(of_means), None))
+        of_rows = np.concatenate([of_means, of_products])
+        sums = [dpsi0.sum(), of_rows, *of_centres]
+        return (dmu + dmu_part).T, (dS + dS_part).T, sums
 
     def pull(self, dpsi0, dpsi1, dpsi2, weighed=None, sums=True):
         """dmu, dS (n, q), and sums for `Expectations.finish`, which may be added up.
@@ -459,8 +465,8 @@ class _Rows:
                 for i, (products, _) in enumerate(self._products)
             ]
         of_centres = self._weigh(functions, sums)
-        *part, of_rows = self.pull_rows()
-        parts.append(part)
+        dmu, dS, of_rows = self._gaussian.pull()
+        parts.append((dmu.T, dS.T))
         dmu, dS = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
         if not sums:
             return dmu, dS, None
