@@ -58,7 +58,7 @@ _AT_ONCE = 2**12
 
 # So many of these rows are a task of the second map: whoever has it comes back to the
 # interpreter when another thread is through with the small operations.
-_PULLED_ROWS = 32 * PIECE_ROWS
+_PULLED_ROWS = 35 * PIECE_ROWS
 
 # Rows whose divergence is computed at a time, in a few arrays of that size.
 _DIVERGENCE_ROWS = 2**12
@@ -242,7 +242,9 @@ class BayesianLikelihood(SparseLikelihood):
         # A power of two, of which most numbers of threads get equal shares.
         n_spans = 1 << (-(-len(Y) // size) - 1).bit_length() if len(Y) else 1
         n_spans = min(n_pieces, n_spans, _MAX_SPANS, max(1, _SUMS // n_sums))
-        ends = [i * n_pieces // n_spans * PIECE_ROWS for i in range(n_spans)] + [len(Y)]
+        # Whoever has the small operations comes later to the last one: it is shorter.
+        equal = n_pieces + n_pieces // 20
+        ends = [i * equal // n_spans * PIECE_ROWS for i in range(n_spans)] + [len(Y)]
         return [slice(*pair) for pair in pairwise(ends)]
 
     def _at_once(self, expectations):
