@@ -7,14 +7,13 @@ rows, up to a fixed memory, are kept for the second map, and the others are made
 """
 
 from contextlib import contextmanager
-from functools import partial
 from itertools import pairwise
-from operator import iadd
 
 import numpy as np
 
 from gplvm import kernels
 from gplvm._bayesian_posterior import BayesianPosterior
+from gplvm._bayesian_rows import AtOnce, Chunks
 from gplvm._likelihoods import Posterior
 from gplvm._missing import missing_patterns
 from gplvm._parallel import block_map, keep_freed_memory, row_blocks
@@ -55,10 +54,6 @@ _SPAN_ROWS, _SUMMED_ROWS, _SUMMED = 512, (256, 2048), _KEEP // 32
 # So many rows are prepared at once, by one thread: two threads with small operations on
 # few rows wait for the interpreter longer than these take.
 _AT_ONCE = 2**12
-
-# So many of these rows are a task of the second map: whoever has it comes back to the
-# interpreter when another thread is through with the small operations.
-_PULLED_ROWS = 35 * PIECE_ROWS
 
 # Rows whose divergence is computed at a time, in a few arrays of that size.
 _DIVERGENCE_ROWS = 2**12
@@ -143,7 +138,7 @@ class BayesianLikelihood(SparseLikelihood):
             self._memory(expectations, len(self.Y) * eval_gradient) as memory,
         ):
             position = embedding, embedding_std
-            kind = _AtOnce if self._at_once(expectations) else _Chunks
+            kind = AtOnce if self._at_once(expectations) else Chunks
             rows = kind(self, expectations, *position, self._factor, memory)
 
             def of_inducing_points():
@@ -159,7 +154,7 @@ class BayesianLikelihood(SparseLikelihood):
             )
             if not eval_gradient:
                 return value - _divergence(*position)
-            shared = self._shared(gradient["Psi2"])
+            shared = self.shared(gradient["Psi2"])
 
             def of_sums():
                 of_products = None
@@ -183,7 +178,7 @@ class BayesianLikelihood(SparseLikelihood):
         kernel, noise_variance = self._latent_kernel_and_noise(theta)
         expectations = Expectations(kernel, inducing_points)
         data = self._data()
-        rows = _Chunks(self, expectations, embedding, embedding_std, data)
+        rows = Chunks(self, expectations, embedding, embedding_std, data)
         spans = self._spans(expectations, data)
         with block_map(len(spans), self.n_threads) as map_spans:
             (_, P, *totals), R = rows.add_up(
@@ -238,7 +233,7 @@ class BayesianLikelihood(SparseLikelihood):
         n_pairs, (n_inducing, q) = expectations.n_pairs, expectations.shape
         n_sums = n_pairs * max(len(self._groups), 2 * q + 1) + n_inducing * Y.shape[1]
         n_pieces = -(-len(Y) // PIECE_ROWS)
-        size = min(_SPAN_ROWS, self._chunk_rows(expectations))
+        size = min(_SPAN_ROWS, self.chunk_rows(expectations))
         # A power of two, of which most numbers of threads get equal shares.
         n_spans = 1 << (-(-len(Y) // size) - 1).bit_length() if len(Y) else 1
         n_spans = min(n_pieces, n_spans, _MAX_SPANS, max(1, _SUMS // n_sums))
@@ -255,7 +250,7 @@ class BayesianLikelihood(SparseLikelihood):
             and len(self.Y) <= self._n_kept(expectations)
         )
 
-    def _chunk_rows(self, expectations):
+    def chunk_rows(self, expectations):
         n_pairs = expectations.n_pairs
         if expectations.affine is None:
             fewest, most = _SUMMED_ROWS
@@ -308,22 +303,22 @@ class BayesianLikelihood(SparseLikelihood):
     # How the statistics of rows make those of groups of features: all the rows' for
     # all features.
 
-    def _sum_psi0(self, chunk, rows):
+    def sum_psi0(self, chunk, rows):
         return np.full(1, rows.psi0.sum())
 
-    def _sum_psi2(self, chunk, rows):
+    def sum_psi2(self, chunk, rows):
         return rows.totals()
 
     def _psi2(self, expectations, totals):
         return expectations.psi2_total(totals)[np.newaxis]
 
-    def _of_rows(self, chunk, gradient):
+    def of_rows(self, chunk, gradient):
         return np.full(chunk.stop - chunk.start, gradient[0])
 
-    def _of_products(self, chunk, gradient):
+    def of_products(self, chunk, gradient):
         return gradient[0]
 
-    def _shared(self, gradient):
+    def shared(self, gradient):
         return gradient[0]
 
 
@@ -364,205 +359,28 @@ class BayesianPatternLikelihood(BayesianLikelihood):
     def _at_once(self, expectations):
         return False
 
-    def _chunk_rows(self, expectations):
+    def chunk_rows(self, expectations):
         return chunk_rows(expectations.n_pairs)
 
     def _n_arrays(self, expectations):
         return expectations.n_arrays_by_row
 
-    def _sum_psi0(self, chunk, rows):
+    def sum_psi0(self, chunk, rows):
         return self._mask[chunk].T @ rows.psi0
 
-    def _sum_psi2(self, chunk, rows):
+    def sum_psi2(self, chunk, rows):
         return [self._mask[chunk].T @ rows.psi2]
 
     def _psi2(self, expectations, totals):
         return totals[0]
 
-    def _of_rows(self, chunk, gradient):
+    def of_rows(self, chunk, gradient):
         return self._mask[chunk] @ gradient
 
-    _of_products = _of_rows
+    of_products = of_rows
 
-    def _shared(self, gradient):
+    def shared(self, gradient):
         return None
-
-
-class _Chunks:
-    """The rows chunk by chunk, by the thread that has their span.
-
-    Parameters
-    ----------
-    likelihood : BayesianLikelihood
-        Whose statistics these are.
-
-    expectations : Expectations
-        Of the inducing inputs.
-
-    mu, std : ndarray of shape (n_samples, q)
-        Means and standard deviations of the positions.
-
-    Y : ndarray of shape (n_samples, r)
-        The data, or a factor.
-
-    memory : ndarray of shape (n_kept, whole_lines(P))
-        For the products of the first rows, from the sums to the gradients.
-    """
-
-    def __init__(self, likelihood, expectations, mu, std, Y, memory=()):
-        self._likelihood, self._expectations = likelihood, expectations
-        self._mu, self._std, self._Y = mu, std, Y
-        self._memory, self._kept = memory, {}
-
-    def _chunks(self, span):
-        size = self._likelihood._chunk_rows(self._expectations)
-        for rows in row_blocks(span.stop - span.start, size):
-            yield slice(span.start + rows.start, span.start + rows.stop)
-
-    def _rows(self, chunk, out=None):
-        return self._expectations.rows(self._mu[chunk], self._std[chunk] ** 2, out)
-
-    def add_up(self, map_spans, spans, beside):
-        """psi0 (G,), Psi1'Y (M, r) and the sums that the likelihood's `_psi2` takes.
-
-        And what ``beside()`` returns, which one of the threads does meanwhile.
-        """
-
-        def add_up(span):
-            sums = None
-            for chunk in self._chunks(span):
-                keep = chunk.stop <= len(self._memory)
-                rows = self._rows(chunk, self._memory[chunk] if keep else None)
-                part = [
-                    self._likelihood._sum_psi0(chunk, rows),
-                    rows.psi1.T @ self._Y[chunk],
-                    *self._likelihood._sum_psi2(chunk, rows),
-                ]
-                sums = part if sums is None else list(map(iadd, sums, part))
-                if keep:
-                    self._kept[chunk.start] = rows
-            return sums
-
-        done, *parts = _map_beside(map_spans, beside, add_up, spans)
-        return sum_parts(parts), done
-
-    def pull(self, map_spans, spans, gradient, beside):
-        """Gradients of the rows, and sums over them.
-
-        Parameters
-        ----------
-        map_spans, spans
-            As for `add_up`.
-
-        gradient : dict
-            From the likelihood's `_bound`.
-
-        beside : callable
-            Small operations, for a thread while others have large ones.
-
-        Returns
-        -------
-        sums : list
-            The divergence, and what `Expectations.finish` takes.
-
-        dmu, dstd : ndarray of shape (n_samples, q)
-            Gradients of the bound less the divergence.
-
-        done
-            What ``beside()`` returned.
-        """
-        likelihood, dP = self._likelihood, gradient["P"].T.copy()
-        shared = likelihood._shared(gradient["Psi2"])
-        weighed = None if shared is None else self._expectations.weighed(shared)
-        dmu, dstd = np.empty(self._mu.shape), np.empty(self._mu.shape)
-
-        def pull(span):
-            total = None
-            for chunk in self._chunks(span):
-                rows = self._kept.get(chunk.start) or self._rows(chunk)
-                *part, sums = rows.pull(
-                    likelihood._of_rows(chunk, gradient["psi0"]),
-                    self._Y[chunk] @ dP,
-                    likelihood._of_products(chunk, gradient["Psi2"]),
-                    weighed,
-                )
-                std = self._std[chunk]
-                divergence, *prior = standard_normal_divergence(self._mu[chunk], std**2)
-                dmu[chunk], dstd[chunk] = _less_prior(part, prior, std)
-                sums = [divergence.sum(), *sums]
-                total = sums if total is None else list(map(iadd, total, sums))
-            return total
-
-        done, *parts = _map_beside(map_spans, beside, pull, spans)
-        return sum_parts(parts), dmu, dstd, done
-
-
-class _AtOnce:
-    """All the rows prepared at once; threads share products of covariances.
-
-    One of them has the small operations that need none of these products meanwhile.
-
-    The kernel has Gaussian functions only, and Psi2 is the same for all features.
-
-    Parameters
-    ----------
-    likelihood, expectations, mu, std, Y, memory
-        As in `_Chunks`, with memory for all the rows, or none.
-    """
-
-    def __init__(self, likelihood, expectations, mu, std, Y, memory):
-        self._likelihood, self._expectations = likelihood, expectations
-        self._mu, self._std, self._S, self._Y = mu, std, std**2, Y
-        self._rows = expectations.rows(mu, self._S, memory if len(memory) else None)
-
-    def add_up(self, map_spans, spans, beside):
-        """As `_Chunks.add_up`."""
-        rows, Y = self._rows, self._Y
-
-        def add_up(span):
-            totals = rows.totals(span)  # first: psi1 is there when they are
-            return [rows.psi1[span].T @ Y[span], *totals]
-
-        (_, done), *parts = _map_beside(
-            map_spans, lambda: (rows.psi1, beside()), add_up, spans
-        )
-        psi0 = self._likelihood._sum_psi0(slice(0, len(Y)), rows)
-        return [psi0, *sum_parts(parts)], done
-
-    def pull(self, map_spans, spans, gradient, beside):
-        """As `_Chunks.pull`."""
-        rows, n = self._rows, len(self._Y)
-        shared = self._likelihood._shared(gradient["Psi2"])
-        weighed = self._expectations.weighed(shared)
-        rows.make_room()
-
-        def small():
-            of_psi1 = rows.pull_psi1(self._Y @ gradient["P"].T)
-            return of_psi1, standard_normal_divergence(self._mu, self._S), beside()
-
-        (of_psi1, (divergence, *prior), done), *_ = _map_beside(
-            map_spans,
-            small,
-            lambda some: rows.pull_shared(weighed, some),
-            row_blocks(n, _PULLED_ROWS),
-        )
-        dpsi0 = self._likelihood._of_rows(slice(0, n), gradient["psi0"])
-        *part, sums = rows.gather(dpsi0, of_psi1)
-        return [divergence.sum(), *sums], *_less_prior(part, prior, self._std), done
-
-
-def _map_beside(map_blocks, beside, function, blocks):
-    """``[beside(), *map(function, blocks)]``, by threads that take what is next."""
-    tasks = [beside, *(partial(function, block) for block in blocks)]
-    return map_blocks(lambda task: task(), tasks)
-
-
-def _less_prior(part, prior, std):
-    """Gradients of means and deviations, from two of means and variances."""
-    # S = std^2.
-    dmu, dS = (np.subtract(*pair, order="C") for pair in zip(part, prior, strict=True))
-    dS *= 2.0 * std
-    return dmu, dS
 
 
 def _divergence(mu, std):
