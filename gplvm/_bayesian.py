@@ -8,12 +8,12 @@ rows, up to a fixed memory, are kept for the second map, and the others are made
 
 from contextlib import contextmanager
 from itertools import pairwise
-from operator import iadd
 
 import numpy as np
 
 from gplvm import kernels
 from gplvm._bayesian_posterior import BayesianPosterior
+from gplvm._bayesian_rows import AtOnce, Chunks
 from gplvm._likelihoods import Posterior
 from gplvm._missing import missing_patterns
 from gplvm._parallel import block_map, keep_freed_memory, row_blocks
@@ -26,7 +26,7 @@ from gplvm.gradients.inducing import (
     whitened_bound,
     whitening,
 )
-from gplvm.kernels._thin import PIECE_ROWS
+from gplvm.kernels._thin import PIECE_ROWS, in_lines, whole_lines
 from gplvm.kernels.expectations import Expectations
 
 # Jitter of the inducing inputs' covariance, relative to its mean diagonal. Psi2 is
@@ -137,47 +137,55 @@ class BayesianLikelihood(SparseLikelihood):
             block_map(len(spans), self.n_threads) as map_spans,
             self._memory(expectations, len(self.Y) * eval_gradient) as memory,
         ):
-            Kuu, pull_Kuu = expectations.form.covariance(inducing_points)
-            R = whitening(Kuu, JITTER)
-            # What does not need the sums comes before them: to come back to the small
-            # operations from the large ones costs the caches.
             position = embedding, embedding_std
-            divergence, dmu, dstd = _divergence(*position)
-            kind = _AtOnce if self._at_once(expectations) else _Chunks
+            kind = AtOnce if self._at_once(expectations) else Chunks
             rows = kind(self, expectations, *position, self._factor, memory)
-            psi0, P, *totals = rows.add_up(map_spans, spans)
+
+            def of_inducing_points():
+                Kuu, pull = expectations.form.covariance(inducing_points)
+                return whitening(Kuu, JITTER), pull
+
+            (psi0, P, *totals), (R, pull_Kuu) = rows.add_up(
+                map_spans, spans, of_inducing_points
+            )
             statistics = psi0, P, self._psi2(expectations, totals)
             value, gradient = self._bound_on(
                 map_spans, expectations.pairs, R, *statistics, noise_variance
             )
             if not eval_gradient:
-                return value - divergence
-            dtheta_Kuu, dZ_Kuu = pull_Kuu(gradient["Kuu"])
-            shared = self._shared(gradient["Psi2"])
-            of_products = None
-            if shared is not None:
-                of_products = expectations.finish_products(totals, shared)
-            sums = rows.pull(map_spans, spans, gradient, dmu, dstd)
-        dtheta, dZ = expectations.finish(sums, of_products)
+                return value - _divergence(*position)
+            shared = self.shared(gradient["Psi2"])
+
+            def of_sums():
+                of_products = None
+                if shared is not None:
+                    of_products = expectations.finish_products(totals, shared)
+                return of_products, pull_Kuu(gradient["Kuu"])
+
+            (divergence, *sums), dmu, dstd, finished = rows.pull(
+                map_spans, spans, gradient, of_sums
+            )
+        dtheta, dZ = expectations.finish(sums, *finished)
         return value - divergence, {
             "embedding": dmu,
             "embedding_std": dstd,
-            "inducing_points": dZ + dZ_Kuu,
-            "theta": self._theta_gradient(
-                theta, dtheta + dtheta_Kuu, gradient["noise_variance"]
-            ),
+            "inducing_points": dZ,
+            "theta": self._theta_gradient(theta, dtheta, gradient["noise_variance"]),
         }
 
     def posterior(self, embedding, embedding_std, inducing_points, theta):
         """What is known of the functions; see `BayesianPosterior`."""
         kernel, noise_variance = self._latent_kernel_and_noise(theta)
         expectations = Expectations(kernel, inducing_points)
-        R = whitening(kernels.matrix(kernel, inducing_points), JITTER)
         data = self._data()
-        rows = _Chunks(self, expectations, embedding, embedding_std, data)
+        rows = Chunks(self, expectations, embedding, embedding_std, data)
         spans = self._spans(expectations, data)
         with block_map(len(spans), self.n_threads) as map_spans:
-            _, P, *totals = rows.add_up(map_spans, spans)
+            (_, P, *totals), R = rows.add_up(
+                map_spans,
+                spans,
+                lambda: whitening(kernels.matrix(kernel, inducing_points), JITTER),
+            )
         Psi2, parts = self._psi2(expectations, totals), []
         for group in range(len(self._groups)):
             features = np.flatnonzero(self._group_of_feature == group)
@@ -205,12 +213,12 @@ class BayesianLikelihood(SparseLikelihood):
 
         New memory would cost more than the exponentials that are to fill it.
         """
-        n_pairs = expectations.n_pairs
+        width = whole_lines(expectations.n_pairs)
         n_kept = min(n_samples, self._n_kept(expectations))
-        memory = self._memories.pop() if self._memories else np.empty(0)
-        if memory.size < n_kept * n_pairs:
-            memory = np.empty(n_kept * n_pairs)
-        yield memory[: n_kept * n_pairs].reshape(n_kept, n_pairs)
+        memory = self._memories.pop() if self._memories else np.empty((1, 0))
+        if memory.size < n_kept * width:
+            memory = in_lines(1, n_kept * width)
+        yield memory[0, : n_kept * width].reshape(n_kept, width)
         # Not after an interruption: a thread may still be at work on it.
         self._memories.append(memory)
 
@@ -225,11 +233,13 @@ class BayesianLikelihood(SparseLikelihood):
         n_pairs, (n_inducing, q) = expectations.n_pairs, expectations.shape
         n_sums = n_pairs * max(len(self._groups), 2 * q + 1) + n_inducing * Y.shape[1]
         n_pieces = -(-len(Y) // PIECE_ROWS)
-        size = min(_SPAN_ROWS, self._chunk_rows(expectations))
+        size = min(_SPAN_ROWS, self.chunk_rows(expectations))
         # A power of two, of which most numbers of threads get equal shares.
         n_spans = 1 << (-(-len(Y) // size) - 1).bit_length() if len(Y) else 1
         n_spans = min(n_pieces, n_spans, _MAX_SPANS, max(1, _SUMS // n_sums))
-        ends = [i * n_pieces // n_spans * PIECE_ROWS for i in range(n_spans)] + [len(Y)]
+        # Whoever has the small operations comes later to the last one: it is shorter.
+        equal = n_pieces + n_pieces // 20
+        ends = [i * equal // n_spans * PIECE_ROWS for i in range(n_spans)] + [len(Y)]
         return [slice(*pair) for pair in pairwise(ends)]
 
     def _at_once(self, expectations):
@@ -240,7 +250,7 @@ class BayesianLikelihood(SparseLikelihood):
             and len(self.Y) <= self._n_kept(expectations)
         )
 
-    def _chunk_rows(self, expectations):
+    def chunk_rows(self, expectations):
         n_pairs = expectations.n_pairs
         if expectations.affine is None:
             fewest, most = _SUMMED_ROWS
@@ -293,22 +303,22 @@ class BayesianLikelihood(SparseLikelihood):
     # How the statistics of rows make those of groups of features: all the rows' for
     # all features.
 
-    def _sum_psi0(self, chunk, rows):
+    def sum_psi0(self, chunk, rows):
         return np.full(1, rows.psi0.sum())
 
-    def _sum_psi2(self, chunk, rows):
+    def sum_psi2(self, chunk, rows):
         return rows.totals()
 
     def _psi2(self, expectations, totals):
         return expectations.psi2_total(totals)[np.newaxis]
 
-    def _of_rows(self, chunk, gradient):
+    def of_rows(self, chunk, gradient):
         return np.full(chunk.stop - chunk.start, gradient[0])
 
-    def _of_products(self, chunk, gradient):
+    def of_products(self, chunk, gradient):
         return gradient[0]
 
-    def _shared(self, gradient):
+    def shared(self, gradient):
         return gradient[0]
 
 
@@ -349,166 +359,33 @@ class BayesianPatternLikelihood(BayesianLikelihood):
     def _at_once(self, expectations):
         return False
 
-    def _chunk_rows(self, expectations):
+    def chunk_rows(self, expectations):
         return chunk_rows(expectations.n_pairs)
 
     def _n_arrays(self, expectations):
         return expectations.n_arrays_by_row
 
-    def _sum_psi0(self, chunk, rows):
+    def sum_psi0(self, chunk, rows):
         return self._mask[chunk].T @ rows.psi0
 
-    def _sum_psi2(self, chunk, rows):
+    def sum_psi2(self, chunk, rows):
         return [self._mask[chunk].T @ rows.psi2]
 
     def _psi2(self, expectations, totals):
         return totals[0]
 
-    def _of_rows(self, chunk, gradient):
+    def of_rows(self, chunk, gradient):
         return self._mask[chunk] @ gradient
 
-    _of_products = _of_rows
+    of_products = of_rows
 
-    def _shared(self, gradient):
+    def shared(self, gradient):
         return None
 
 
-class _Chunks:
-    """The rows chunk by chunk, by the thread that has their span.
-
-    Parameters
-    ----------
-    likelihood : BayesianLikelihood
-        Whose statistics these are.
-
-    expectations : Expectations
-        Of the inducing inputs.
-
-    mu, std : ndarray of shape (n_samples, q)
-        Means and standard deviations of the positions.
-
-    Y : ndarray of shape (n_samples, r)
-        The data, or a factor.
-
-    memory : ndarray of shape (n_kept, P)
-        For the products of the first rows, from the sums to the gradients.
-    """
-
-    def __init__(self, likelihood, expectations, mu, std, Y, memory=()):
-        self._likelihood, self._expectations = likelihood, expectations
-        self._mu, self._std, self._Y = mu, std, Y
-        self._memory, self._kept = memory, {}
-
-    def _chunks(self, span):
-        size = self._likelihood._chunk_rows(self._expectations)
-        for rows in row_blocks(span.stop - span.start, size):
-            yield slice(span.start + rows.start, span.start + rows.stop)
-
-    def _rows(self, chunk, out=None):
-        return self._expectations.rows(self._mu[chunk], self._std[chunk] ** 2, out)
-
-    def add_up(self, map_spans, spans):
-        """psi0 (G,), Psi1'Y (M, r) and the sums that the likelihood's `_psi2` takes."""
-
-        def add_up(span):
-            sums = None
-            for chunk in self._chunks(span):
-                keep = chunk.stop <= len(self._memory)
-                rows = self._rows(chunk, self._memory[chunk] if keep else None)
-                part = [
-                    self._likelihood._sum_psi0(chunk, rows),
-                    rows.psi1.T @ self._Y[chunk],
-                    *self._likelihood._sum_psi2(chunk, rows),
-                ]
-                sums = part if sums is None else list(map(iadd, sums, part))
-                if keep:
-                    self._kept[chunk.start] = rows
-            return sums
-
-        return sum_parts(map_spans(add_up, spans))
-
-    def pull(self, map_spans, spans, gradient, dmu, dstd):
-        """Sums for `Expectations.finish`; adds to the gradients of the rows."""
-        likelihood, dP = self._likelihood, gradient["P"].T.copy()
-        shared = likelihood._shared(gradient["Psi2"])
-        weighed = None if shared is None else self._expectations.weighed(shared)
-
-        def pull(span):
-            total = None
-            for chunk in self._chunks(span):
-                rows = self._kept.get(chunk.start) or self._rows(chunk)
-                *part, sums = rows.pull(
-                    likelihood._of_rows(chunk, gradient["psi0"]),
-                    self._Y[chunk] @ dP,
-                    likelihood._of_products(chunk, gradient["Psi2"]),
-                    weighed,
-                )
-                _add(dmu[chunk], dstd[chunk], self._std[chunk], *part)
-                total = sums if total is None else list(map(iadd, total, sums))
-            return total
-
-        return sum_parts(map_spans(pull, spans))
-
-
-class _AtOnce:
-    """All the rows prepared at once; threads share only products of covariances.
-
-    The kernel has Gaussian functions only, and Psi2 is the same for all features.
-
-    Parameters
-    ----------
-    likelihood, expectations, mu, std, Y, memory
-        As in `_Chunks`, with memory for all the rows, or none.
-    """
-
-    def __init__(self, likelihood, expectations, mu, std, Y, memory):
-        self._likelihood, self._expectations = likelihood, expectations
-        self._std, self._Y = std, Y
-        self._rows = expectations.rows(mu, std**2, memory if len(memory) else None)
-
-    def add_up(self, map_spans, spans):
-        """As `_Chunks.add_up`."""
-        rows, Y = self._rows, self._Y
-
-        def add_up(span):
-            return [rows.psi1[span].T @ Y[span], *rows.totals(span)]
-
-        psi0 = self._likelihood._sum_psi0(slice(0, len(Y)), rows)
-        return [psi0, *sum_parts(map_spans(add_up, spans))]
-
-    def pull(self, map_spans, spans, gradient, dmu, dstd):
-        """As `_Chunks.pull`."""
-        rows, everything = self._rows, slice(0, len(self._Y))
-        shared = self._likelihood._shared(gradient["Psi2"])
-        weighed = self._expectations.weighed(shared)
-        dP, dpsi1 = gradient["P"].T.copy(), np.empty(rows.psi1.shape)
-
-        def pull(span):
-            np.matmul(self._Y[span], dP, out=dpsi1[span])
-            rows.pull_shared(weighed, span)
-
-        rows.make_room()
-        map_spans(pull, spans)
-        *part, sums = rows.pull(
-            self._likelihood._of_rows(everything, gradient["psi0"]), dpsi1, shared
-        )
-        _add(dmu, dstd, self._std, *part)
-        return sums
-
-
-def _add(dmu, dstd, std, dmu_part, dS_part):
-    # S = std^2.
-    dmu += dmu_part
-    dS_part *= 2.0 * std
-    dstd += dS_part
-
-
 def _divergence(mu, std):
-    """The divergence of q(X) from the prior, in all, and minus its gradient."""
-    total, dmu, dstd = 0.0, np.empty(mu.shape), np.empty(mu.shape)
-    for rows in row_blocks(len(mu), _DIVERGENCE_ROWS):
-        divergence, of_mu, of_S = standard_normal_divergence(mu[rows], std[rows] ** 2)
-        total += divergence.sum()
-        np.negative(of_mu, out=dmu[rows])
-        np.multiply(of_S, -2.0 * std[rows], out=dstd[rows])
-    return total, dmu, dstd
+    """The divergence of q(X) from the prior, in all."""
+    return sum(
+        standard_normal_divergence(mu[rows], std[rows] ** 2)[0].sum()
+        for rows in row_blocks(len(mu), _DIVERGENCE_ROWS)
+    )

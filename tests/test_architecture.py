@@ -28,6 +28,7 @@ LAYERS = [
         "_latent",
         "_bayesian",
         "_bayesian_posterior",
+        "_bayesian_rows",
         "_likelihoods",
         "_missing",
         "_network_budget",

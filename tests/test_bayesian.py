@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import multivariate_normal, norm
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm import _bayesian, _row_bound, _sparse
+from gplvm import _bayesian, _bayesian_rows, _row_bound, _sparse
 from gplvm._bayesian import BayesianLikelihood, BayesianPatternLikelihood
 from gplvm._likelihoods import DenseLikelihood
 from gplvm._missing import SparsePatternLikelihood
@@ -196,6 +196,7 @@ def test_chunks_threads_and_memory_change_nothing(
     monkeypatch.setattr(_row_bound, "CHUNK_ROWS", 16)
     monkeypatch.setattr(_bayesian, "_SUMMED_ROWS", (16, 16))
     monkeypatch.setattr(_bayesian, "_AT_ONCE", 230 * at_once)
+    monkeypatch.setattr(_bayesian_rows, "_PULLED_ROWS", 48)
     several = cls(kernel, Y, n_threads=3)
     first = several.elbo(**point, theta=theta, eval_gradient=True)
     again = several.elbo(**point, theta=theta, eval_gradient=True)

@@ -197,23 +197,18 @@ def whitened_bound(psi0, P, Psi2, y_squared, noise_variance, *, n_samples, n_fea
         + misfit / noise_variance
     )
     # d log|B| = tr(B^-1 dB) and d tr(P'B^-1 P) = 2 tr(s2 c'dP) - s2^2 tr(c c'dB):
-    # dF/dPsi2 = (D (I - B^-1) - c c') / (2 s2), and dF/dKuu, in which D log|Kuu| / 2
-    # and D tr(Kuu^-1 Psi2) / (2 s2) vary too, is -(D (B - 2 I + B^-1) + c c') / 2.
+    # G = dF/dPsi2 = (D (I - B^-1) - c c') / (2 s2). Kuu stands in Sigma as Psi2 / s2
+    # does, and D log|Kuu| / 2 and D tr(Kuu^-1 Psi2) / (2 s2) vary too, which makes
+    # dF/dKuu = s2 G - D Psi2 / (2 s2).
     # For s2: dB/ds2 = (I - B) / s2, and c'B c = c'P / s2.
-    c_c = c @ c.T
+    G = (n_features * (identity - B_inv) - c @ c.T) / (2.0 * noise_variance)
+    of_noise = 0.5 * (misfit / noise_variance - n_samples * n_features) / noise_variance
     gradient = {
         "psi0": -0.5 * n_features / noise_variance,
         "P": c / noise_variance,
-        "Psi2": (n_features * (identity - B_inv) - c_c) / (2.0 * noise_variance),
-        "Kuu": -0.5 * (n_features * (B - 2.0 * identity + B_inv) + c_c),
-        "noise_variance": 0.5
-        * (
-            misfit / noise_variance
-            - n_samples * n_features
-            + n_features * (len(B) - np.trace(B_inv))
-            - np.trace(c_c)
-        )
-        / noise_variance,
+        "Psi2": G,
+        "Kuu": noise_variance * G - (0.5 * n_features / noise_variance) * Psi2,
+        "noise_variance": of_noise + np.trace(G),
     }
     return float(value), gradient
 

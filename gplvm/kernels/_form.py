@@ -122,8 +122,7 @@ class Form:
             self.variances = self.variances + term.factor * _variances(term)
         self.has_affine = bool(constants or self._linear)
         self.gaussians = [
-            (term.factor, np.broadcast_to(1.0 / np.square(term.values), (q,)))
-            for term in self._rbf
+            (term.factor, np.ones(q) / np.square(term.values)) for term in self._rbf
         ]
         self.constant_variance = float(
             sum(term.factor for term in self._rbf)
@@ -133,7 +132,8 @@ class Form:
     def covariance(self, Z):
         """The symmetric matrix k(Z, Z) (M, M), without noise, and its pullback.
 
-        ``pullback(G)`` with G = dL/dK, symmetric: (dL/dtheta, dL/dZ).
+        ``pullback(G)`` with G = dL/dK, symmetric: dL/dZ and what `pull` takes beside
+        dpsi0.
         """
         # K = b + Z V Z' + sum_i c_i E_i: for symmetric G, with A = G * c E, a its row
         # sums and U = a Z - A Z: dL/dZ = -2 r U and dL/dr = -sum_m z_m u_m.
@@ -146,20 +146,20 @@ class Form:
             K = K + self.bias + (self.variances * Z) @ Z.T
 
         def pullback(G):
-            dscales, dprecisions, dbias, dvariances = [], [], 0.0, np.zeros(Z.shape[1])
-            dZ = np.zeros(Z.shape)
-            for part, (_, r) in zip(parts, self.gaussians, strict=True):
+            dbias, dvariances, dscales = 0.0, 0.0, np.empty(len(parts))
+            dprecisions, dZ = np.empty((len(parts), Z.shape[1])), np.zeros(Z.shape)
+            for i, (part, (_, r)) in enumerate(zip(parts, self.gaussians, strict=True)):
                 A = G * part
                 of_rows = A.sum(axis=1)
                 U = of_rows[:, None] * Z - A @ Z
-                dscales.append(of_rows.sum())
-                dprecisions.append(-np.einsum("mq,mq->q", Z, U))
+                dscales[i] = of_rows.sum()
+                dprecisions[i] = -np.einsum("mq,mq->q", Z, U)
                 dZ -= 2.0 * r * U
             if self.has_affine:
                 G_Z = G @ Z
                 dbias, dvariances = G.sum(), np.einsum("mq,mq->q", Z, G_Z)
                 dZ += 2.0 * self.variances * G_Z
-            return self.pull(0.0, dbias, dvariances, dscales, dprecisions), dZ
+            return dZ, dbias, dvariances, dscales, dprecisions
 
         return K, pullback
 

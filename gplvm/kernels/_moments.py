@@ -12,10 +12,20 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy import sparse
 
-from gplvm.kernels._thin import PIECE_ROWS, SMALL, multiply_columns, multiply_rows
+from gplvm.kernels._thin import (
+    LINE,
+    PIECE_ROWS,
+    SMALL,
+    in_lines,
+    multiply_columns,
+    multiply_rows,
+    whole_lines,
+)
 
-# A chunk's functions are made and used in tiles of about so many, which stay in cache.
-_TILE = 2**17 + 2**15
+# A chunk's functions are made and used in tiles of about so many. Half as many would
+# stay in cache, but a thread may have to wait for the interpreter after each operation
+# on a tile: two threads lose more by that.
+_TILE = 5 * 2**16
 
 
 @lru_cache(maxsize=2)
@@ -139,15 +149,18 @@ class GaussianRows:
         n_functions, n_factors, n = self.left.shape
         self.moments = np.empty((n_functions, n, n_factors - 1))
 
-    def pull(self):
-        """dmu, dS (q, n), and sums (G, q + 1) of the rows for `pull_precisions`."""
+    def pull(self, functions=slice(None)):
+        """dmu, dS (q, n), and sums (G, q + 1) of the rows for `pull_precisions`.
+
+        From the moments of all the functions, or of some.
+        """
         # With g0, g1, g2 = sum_p G_np F_np (1, -2 t_p, t_p^2):
         # dL/dmu = -w (g1 + 2 mu g0), dL/dw = -(mu^2 g0 + mu g1 + g2), dw/dS = -2 w^2
         # and dlog(d)/2 = w dS: dL/dS = -w (g0 - 2 w (mu (mu g0 + g1) + g2)).
         mu, q = self._mu, len(self._mu)
-        moments = self.moments.swapaxes(1, 2).copy()
+        moments = self.moments[functions].swapaxes(1, 2).copy()
         g2, g1, g0 = moments[:, :q], moments[:, q:-1], moments[:, -1:]
-        minus_w = self.left[:, :q]
+        minus_w = self.left[functions, :q]
         dmu = mu * g0
         g1 += dmu
         dmu += g1
@@ -189,10 +202,13 @@ class GaussianMeans:
     def __init__(self, precision, centres, heights):
         self.precision = precision
         n, q = centres.shape
-        self._right = right = np.ones((2 * q + 2, n))
+        # Functions are made in whole cache lines: of the zeros behind, ones.
+        self._padded = in_lines(2 * q + 2, whole_lines(n))
+        self._padded[:, n:] = 0.0
+        self._right = right = self._padded[:, :n]
         np.square(centres.T, out=right[:q])
         np.multiply(centres.T, -2.0, out=right[q : 2 * q])
-        right[-2] = heights
+        right[-2], right[-1] = heights, 1.0
 
     @cached_property
     def plain(self):
@@ -201,18 +217,24 @@ class GaussianMeans:
 
     def weighed(self, G):
         """What `moments` takes for G = dL/dF (P,) that is the same for all rows."""
-        weights = np.empty((self._right.shape[1], len(self._right) - 1))
+        k, n = len(self._right) - 1, self._right.shape[1]
+        weights = in_lines(n, whole_lines(k))[:, :k]
+        weights[:, :-1] = (self._right[:-2] * G).T
         weights[:, -1] = G
-        np.multiply(self._right[:-2].T, weights[:, -1:], out=weights[:, :-1])
         return weights
 
     def values(self, left, out=None):
-        """F (n, P) of rows with these factors, in the memory of `out` if given."""
-        shape = left.shape[1], self._right.shape[1]
-        F = np.empty(shape) if out is None else out
+        """F (n, P) of rows with these factors, in the memory of `out` if given.
+
+        That is of ``whole_lines(P)`` columns, and begins with a cache line.
+        """
+        F = in_lines(left.shape[1], self._padded.shape[1]) if out is None else out
         for tile in self._tiles(left):
             self._fill(left, tile, F[tile])
-        return F
+        return F[:, : self._right.shape[1]]
+
+    # OpenBLAS multiplies an even number of rows faster than one row less: the sums are
+    # made with all factors, and the last one's dropped.
 
     def totals(self, left, out=None):
         """sum_n F_np [-w_n, -w_n mu_n, 1], (2 q + 1, P), and F in `out` if given.
@@ -220,17 +242,17 @@ class GaussianMeans:
         The last row is F summed over the rows; `finish` needs the others too.
         """
         # Each tile is summed while it is in cache.
-        sums = np.zeros((len(left) - 1, self._right.shape[1]))
+        sums = np.zeros(self._right.shape)
         for rows, columns in self._tiles(left):
             F = self._fill(
                 left, (rows, columns), None if out is None else out[rows, columns]
             )
-            sums[:, columns] += multiply_columns(left[:-1, rows], F)
-        return sums
+            sums[:, columns] += multiply_columns(left[:, rows], F)
+        return sums[:-1]
 
     def sums(self, left, F):
         """`totals` of functions F (n, P) that are there already."""
-        return multiply_columns(left[:-1], F)
+        return multiply_columns(left, F)[:-1]
 
     def moments(self, left, weighed, out, F=None):
         """sum_p G_np F_np [t_p^2, -2 t_p, 1] in `out` (n, 2 q + 1), for `weighed` of G.
@@ -238,7 +260,10 @@ class GaussianMeans:
         Without F (n, P) it is made anew, tile by tile.
         """
         for rows, columns in self._tiles(left, None if F is None else F.size):
-            part = self._fill(left, (rows, columns)) if F is None else F[rows, columns]
+            if F is None:
+                part = self._fill(left, (rows, columns))
+            else:
+                part = F[rows, columns][:, : len(weighed) - columns.start]
             if columns.start == 0:
                 multiply_rows(part, weighed[columns], out[rows])
             else:
@@ -265,7 +290,8 @@ class GaussianMeans:
     def _tiles(self, left, entries=None):
         """Slices of rows and of centres, of about so many functions."""
         n, (size, n_centres) = left.shape[1], self._right.shape
-        width = min(n_centres, max(1, SMALL // (PIECE_ROWS * size)))
+        most = max(1, SMALL // (PIECE_ROWS * size * LINE)) * LINE
+        width = min(self._padded.shape[1], most)
         n_tiles = max(1, round(n * width / (entries or _TILE)))
         height = max(1, -(-n // (n_tiles * PIECE_ROWS))) * PIECE_ROWS
         for first in range(0, n_centres, width):
@@ -275,10 +301,11 @@ class GaussianMeans:
 
     def _fill(self, left, tile, out=None):
         rows, columns = tile
-        A, B = left[:, rows].T, self._right[:, columns]
+        A, B = left[:, rows].T, self._padded[:, columns]
         if out is None:
-            out = np.empty((len(A), B.shape[1]))
-        return np.exp(multiply_rows(A, B, out), out=out)
+            out = in_lines(len(A), B.shape[1])
+        np.exp(multiply_rows(A, B, out), out=out)
+        return out[:, : self._right.shape[1] - columns.start]
 
 
 class GaussianSquares:

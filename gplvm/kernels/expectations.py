@@ -17,8 +17,8 @@ References
    Latent Variables and Uncertain Inputs in Gaussian Processes", JMLR 17, 2016.
 """
 
-from functools import lru_cache
-from itertools import combinations
+from functools import cached_property, lru_cache
+from itertools import combinations, repeat
 
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
@@ -235,7 +235,8 @@ class Expectations:
     def rows(self, mu, S, out=None):
         """The statistics of a chunk of rows.
 
-        `out` (n, P) is memory that `psi2` or `totals` fill, and `pull` then reads.
+        `out` (n, whole_lines(P)) is memory that `psi2` or `totals` fill, and `pull`
+        then reads.
         """
         return _Rows(self, mu, S, out)
 
@@ -273,12 +274,14 @@ class Expectations:
             dZ = dZ + dZ_part
         return dprecisions, dZ
 
-    def finish(self, sums, of_products=None):
+    def finish(self, sums, of_products=None, of_covariance=(0.0, 0.0, 0.0, 0.0, 0.0)):
         """dL/dtheta and dL/dZ from the sums of `_Rows.pull` over all the rows.
 
-        If these had the same dpsi2, with what `finish_products` returned.
+        If these had the same dpsi2, with what `finish_products` returned. What a
+        pullback of `Form.covariance` returned is added.
         """
-        position, dbias, dvariances = 2, 0.0, 0.0
+        position = 2
+        dZ, dbias, dvariances, dscales, dprecisions = of_covariance
 
         def take(n):
             nonlocal position
@@ -288,7 +291,8 @@ class Expectations:
         of_means = take(len(self.means))
         if of_products is None:
             of_products = self.finish_products(take(len(self.products)))
-        dprecisions, dZ = of_products
+        dprecisions = dprecisions + of_products[0]
+        dZ = dZ + of_products[1]
         for means, totals in zip(self.means, of_means, strict=True):
             dZ = dZ + means.finish(totals)[:-1].T
         of_rows, powers = sums[1], self.powers.T
@@ -302,7 +306,7 @@ class Expectations:
             for dbias_part, dv_part, dZ_part in parts:
                 dbias, dvariances = dbias + dbias_part, dvariances + dv_part
                 dZ = dZ + dZ_part
-        dscales = powers @ of_rows[:, -1]
+        dscales = dscales + powers @ of_rows[:, -1]
         dtheta = self.form.pull(sums[0], dbias, dvariances, dscales, dprecisions)
         return dtheta, dZ
 
@@ -317,30 +321,39 @@ class _Rows:
         if too_far.any():
             by_column[too_far] = np.nan
         self._gaussian = GaussianRows(expectations.precisions, by_column, S.T.copy())
-        n_means, left = len(expectations.means), self._gaussian.left
-        terms = [
-            means.values(left_of_one)
-            for means, left_of_one in zip(expectations.means, left, strict=False)
-        ]
-        self._products = list(zip(expectations.products, left[n_means:], strict=True))
+        left = self._gaussian.left[len(expectations.means) :]
+        self._products = list(zip(expectations.products, left, strict=True))
         # The functions that make psi2, or memory for them, which `totals` fill too.
         self._functions = [None] * len(self._products)
         if self._products:
             self._functions[0] = out
         self._are_made = [False] * len(self._products)
         self.psi0 = np.full(len(mu), expectations.form.constant_variance)
-        self._terms, self._affine_psi2 = terms, []
+        self._affine_psi1, self._affine_psi2 = [], []
         if expectations.affine is not None:
             self.psi0 += expectations.affine.diagonal(mu, S)
-            self._affine, psi2 = expectations.affine.rows(mu, S)
+            psi1, psi2 = expectations.affine.rows(mu, S)
             crosses = [
                 cross.rows(mu, S, F)
-                for cross, F in zip(expectations.crosses, terms, strict=True)
+                for cross, F in zip(expectations.crosses, self._terms, strict=True)
             ]
             self._crosses = [saved for _, saved in crosses]
-            terms = [*terms, self._affine]
+            self._affine_psi1 = [psi1]
             self._affine_psi2 = [psi2, *(psi2 for psi2, _ in crosses)]
-        self.psi1 = sum(terms[1:], terms[0])
+
+    @cached_property
+    def _terms(self):
+        """The Gaussian functions that make psi1."""
+        left = self._gaussian.left
+        return [
+            means.values(left[i]) for i, means in enumerate(self._expectations.means)
+        ]
+
+    @cached_property
+    def psi1(self):
+        """Row by row (n, m)."""
+        parts = self._terms + self._affine_psi1
+        return sum(parts[1:], parts[0])
 
     @property
     def psi2(self):
@@ -384,7 +397,7 @@ class _Rows:
 
     def pull_shared(self, weighed, rows=slice(None)):
         """The part of `pull` that a dpsi2 (P,) of all rows has, for some of them."""
-        moments = self._gaussian.moments[len(self._terms) :]
+        moments = self._gaussian.moments[len(self._expectations.means) :]
         for i, (products, left) in enumerate(self._products):
             F = self._functions[i]
             products.gaussian.moments(
@@ -394,24 +407,48 @@ class _Rows:
                 None if F is None else F[rows],
             )
 
+    def pull_psi1(self, dpsi1):
+        """The part of `pull` that psi1 has, where the kernel has Gaussians only.
+
+        It needs `make_room`, and `gather` takes what it returns.
+        """
+        means = self._expectations.means
+        of_centres = self._weigh(zip(means, self._terms, repeat(dpsi1), strict=False))
+        return self._gaussian.pull(slice(0, len(means))), of_centres
+
+    def _weigh(self, functions, sums=True):
+        """Moments of functions (Gaussian, F, dL/dF), and sums over the rows."""
+        of_centres = []
+        for i, (gaussian, F, G) in enumerate(functions):
+            left, F = self._gaussian.left[i], F * G
+            gaussian.moments(left, gaussian.plain, self._gaussian.moments[i], F)
+            if sums:
+                of_centres.append(gaussian.sums(left, F))
+        return of_centres
+
+    def gather(self, dpsi0, of_psi1):
+        """What `pull` returns, after `pull_psi1`, and `pull_shared` for all rows."""
+        (dmu, dS, of_means), of_centres = of_psi1
+        dmu_part, dS_part, of_products = self._gaussian.pull(slice(len(of_means), None))
+        of_rows = np.concatenate([of_means, of_products])
+        sums = [dpsi0.sum(), of_rows, *of_centres]
+        return (dmu + dmu_part).T, (dS + dS_part).T, sums
+
     def pull(self, dpsi0, dpsi1, dpsi2, weighed=None, sums=True):
         """dmu, dS (n, q), and sums for `Expectations.finish`, which may be added up.
 
-        `weighed` is that of a dpsi2 (P,) shared by all rows, unless `pull_shared` had
-        it for all of them before; else dpsi2 is (n, P). Without `sums` there is less to
-        do.
+        `weighed` is that of a dpsi2 (P,) shared by all rows; else dpsi2 is (n, P).
+        Without `sums` there is less to do.
         """
+        self.make_room()
         if weighed is not None:
-            self.make_room()
             self.pull_shared(weighed)
-        elif dpsi2.ndim == 2:
-            self.make_room()
         expectations = self._expectations
         dmeans = [dpsi1] * len(self._terms)
         parts, of_affine = [], []
         if expectations.affine is not None:
             *part, affine_sums = expectations.affine.pull(
-                self._mu, self._S, self._affine, dpsi0, dpsi1, dpsi2
+                self._mu, self._S, *self._affine_psi1, dpsi0, dpsi1, dpsi2
             )
             parts.append(part)
             of_affine += affine_sums
@@ -427,12 +464,7 @@ class _Rows:
                 (products.gaussian, self._whole(i), products.spread(dpsi2))
                 for i, (products, _) in enumerate(self._products)
             ]
-        of_centres = []
-        for i, (gaussian, F, G) in enumerate(functions):
-            left, F = self._gaussian.left[i], F * G
-            gaussian.moments(left, gaussian.plain, self._gaussian.moments[i], F)
-            if sums:
-                of_centres.append(gaussian.sums(left, F))
+        of_centres = self._weigh(functions, sums)
         dmu, dS, of_rows = self._gaussian.pull()
         parts.append((dmu.T, dS.T))
         dmu, dS = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
