@@ -223,7 +223,8 @@ def _from_array(name, array):
     if 0 in array.shape:
         raise UserError(f"{name}: is empty, of shape {array.shape}")
     image_shape = array.shape[1:] if array.ndim > 2 else None
-    with np.errstate(over="ignore"):  # an infinity is the estimator's to refuse
+    # An infinity, or what is no number, is the estimator's to refuse.
+    with np.errstate(over="ignore", invalid="ignore"):
         data = array.reshape(len(array), -1).astype(np.float64)
     if image_shape is not None and array.dtype == np.uint8:
         data /= 255.0

@@ -150,3 +150,21 @@ def test_a_damaged_tiff_is_told_by_us_alone(tmp_path, capfd):
         read_input(tmp_path)
     os.write(2, b"still there")
     assert capfd.readouterr().err == "still there"
+
+
+def _npy(descr, data):
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (5, 3)}}".encode()
+    header += b" " * (117 - len(header)) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+def test_an_npy_of_arrays_within_arrays_is_refused(tmp_path):
+    (tmp_path / "a.npy").write_bytes(_npy("('<f8', (2,))", bytes(240)))
+    with pytest.raises(UserError, match=r"a\.npy: holds .*, expected real numbers"):
+        read_input(tmp_path / "a.npy")
+
+
+def test_what_is_no_number_in_an_npy_is_no_warning(tmp_path):
+    signalling = (0x7FA00000).to_bytes(4, "little")
+    (tmp_path / "a.npy").write_bytes(_npy("'<f4'", signalling * 15))
+    assert np.isnan(read_input(tmp_path / "a.npy").data).all()
