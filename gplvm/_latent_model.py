@@ -265,7 +265,8 @@ class LatentModel(
         )
         rows = data.toarray() if issparse(data) else data
         with np.errstate(over="ignore"):
-            Y = rows.astype(float) - self._mean
+            # In one order, whatever that of X: sums of the same rows are the same.
+            Y = rows.astype(float, order="C") - self._mean
         empty = np.flatnonzero(np.isnan(Y).all(axis=1))
         if empty.size:
             raise ValueError(f"row {empty[0]} of X has no observed entry")

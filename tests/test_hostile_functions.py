@@ -7,6 +7,8 @@ from sklearn.decomposition import PCA
 from sklearn.gaussian_process import kernels as sk
 
 from gplvm import SwishMLPClassifier, datasets, gradients, graphs, kernels, plotting
+from gplvm.plotting._background import latent_limits
+from gplvm.plotting._inputs import image_errors
 
 X = np.array([[1, 2, -1], [3, -2, 0], [0, 1, 2], [2, 2, 1]])
 Z = X[:, :2]
@@ -204,3 +206,27 @@ def test_displays_refuse_what_cannot_be_shown():
             plotting.LatentManifoldDisplay.from_estimator(pca, X, **options)
     with pytest.raises(TypeError, match="relevance must hold real numbers"):
         plotting.RelevanceDisplay(np.array([1.0 + 1j])).plot()
+    for images in (3.0, np.ones(4)):
+        with pytest.raises(ValueError, match="does not fit images"):
+            plotting.ReconstructionDisplay.from_reconstructions(
+                images, images, image_shape=(2, 2)
+            )
+    for threshold, error in (
+        (-1.0, ValueError),
+        (np.nan, ValueError),
+        ("x", TypeError),
+    ):
+        with pytest.raises(error, match="threshold"):
+            plotting.RelevanceDisplay([1.0, 0.5], threshold=threshold).plot()
+
+
+def test_displays_of_extreme_numbers():
+    display = plotting.RelevanceDisplay([1.0, 0.5], threshold=0.0).plot(scale="log")
+    assert display.ax_.get_ylim()[0] > 0
+    images = np.array([3e200, 4e200]).reshape(2, 1, 1)
+    errors = image_errors(None, images, {"model": 0 * images})
+    assert_allclose(errors["model"], [3e200, 4e200])
+    with np.errstate(all="raise"):
+        for place in (0.0, 1.0, 1e20, -1e100):
+            x_min, x_max, *_ = latent_limits(np.full((1, 2), place))
+            assert x_min < place < x_max

@@ -80,3 +80,16 @@ def test_an_activation_holds_from_the_fit_to_the_next(activations, way, tmp_path
         assert_array_equal(same.transform(X), code)
         assert_array_equal(same.inverse_transform(X[:, :2]), rows)
         assert same.score(X) == score
+
+
+@pytest.mark.parametrize(
+    "model",
+    [GPLVM(), GPLVM(n_inducing=5), BayesianGPLVM(2), BayesianGPLVM(2, kernel="linear")],
+    ids=repr,
+)
+def test_the_order_in_memory_does_not_count(model):
+    model.set_params(max_iter=5, random_state=0).fit(X)
+    new = X[::-1] + 0.3
+    for method in (model.transform, model.score_samples):
+        assert_array_equal(method(np.asfortranarray(new)), method(new))
+        assert_array_equal(method(new[:, ::-1][:, ::-1]), method(new))

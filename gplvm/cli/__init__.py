@@ -31,3 +31,7 @@ def main(argv=None):
     except Interrupted as stop:
         print(f"gplvm: error: {stop}", file=sys.stderr)
         return stop.status
+    except (ImportError, MemoryError) as error:  # of a library, where memory is short
+        reason = str(error).strip().partition("\n")[0] or "not enough memory for it"
+        print(f"gplvm: error: a library is not there: {reason}", file=sys.stderr)
+        return 1

@@ -62,6 +62,8 @@ class Npy:
             raise self._error(
                 "holds Python objects, which are never loaded; save numbers"
             )
+        if self.dtype.subdtype is not None:
+            raise self._error(f"holds {self.dtype}, expected real numbers")
         whole = all(type(n) is int and n >= 0 for n in self.shape)
         if not whole or len(self.shape) > _MOST_DIMENSIONS:
             raise self._error("not an array in NPY format, or cut off")

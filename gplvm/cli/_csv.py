@@ -181,7 +181,11 @@ class _Table:
         line, fields = self._first
         values, is_text = _parse([fields], self._width)
         n_rows = sum(len(lines) for lines in self._lines)
-        if (is_text[0] & ((self._n_text < n_rows) | (n_rows == 0))).any():
+        above_numbers = is_text[0] & ((self._n_text < n_rows) | (n_rows == 0))
+        if self._labels not in fields:
+            # A column that the user counted: some of its labels may be numbers.
+            above_numbers[list(self._texts)] = False
+        if above_numbers.any():
             return fields
         for column in np.flatnonzero(is_text[0]):
             self._first_text[column] = line, fields[column]

@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -222,18 +223,37 @@ def _from_array(name, array):
     if 0 in array.shape:
         raise UserError(f"{name}: is empty, of shape {array.shape}")
     image_shape = array.shape[1:] if array.ndim > 2 else None
-    with np.errstate(over="ignore"):  # an infinity is the estimator's to refuse
+    # An infinity, or what is no number, is the estimator's to refuse.
+    with np.errstate(over="ignore", invalid="ignore"):
         data = array.reshape(len(array), -1).astype(np.float64)
     if image_shape is not None and array.dtype == np.uint8:
         data /= 255.0
     return Input(name, data, image_shape=image_shape)
 
 
+@contextmanager
+def _quiet_libraries():
+    """A context in which libtiff does not write of its own to standard error."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _read_images(path, image_size):
     from gplvm.datasets import load_image_folder
 
     try:
-        folder = load_image_folder(path, image_size=image_size)
+        with _quiet_libraries():
+            folder = load_image_folder(path, image_size=image_size)
     except MemoryError as error:
         raise UserError(f"{path}: {error}; give a smaller --image-size") from error
     except (ValueError, OSError) as error:

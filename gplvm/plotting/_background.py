@@ -18,7 +18,8 @@ def latent_limits(points, *, pad=0.08, slimmest=0.45):
     """
     low, high = points.min(axis=0), points.max(axis=0)
     span = high - low
-    longest = span.max() if span.max() > 0 else 1.0
+    least = 16.0 * np.spacing(np.abs(points).max())  # a width that rounding leaves
+    longest = max(span.max() if span.max() > 0 else 1.0, least)
     span = np.maximum(span + 2 * pad * longest, slimmest * (1 + 2 * pad) * longest)
     centre = (low + high) / 2
     low, high = centre - span / 2, centre + span / 2

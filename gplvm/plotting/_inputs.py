@@ -94,7 +94,8 @@ def as_images(images, *, image_shape=None, n_samples=None, name="images"):
     images = np.asarray(real_array(images, name), dtype=float)
     if image_shape is not None:
         image_shape = _sides(image_shape)
-        if images.ndim == 1 or images[0].size != np.prod(image_shape):
+        size = np.prod(images.shape[1:])
+        if images.ndim < 2 or size != np.prod(image_shape):
             raise ValueError(
                 f"image_shape={image_shape} does not fit {name} of shape "
                 f"{images.shape}."
@@ -264,14 +265,13 @@ def image_errors(errors, images, models):
         axes = tuple(range(1, images.ndim))
         seen = np.isfinite(images)
         counts = np.maximum(seen.sum(axis=axes), 1)
-        squares = {
-            name: np.where(seen, images - model, 0.0) ** 2
-            for name, model in models.items()
-        }
-        return {
-            name: np.sqrt(square.sum(axis=axes) / counts)
-            for name, square in squares.items()
-        }
+        found = {}
+        for name, model in models.items():
+            residual = np.where(seen, images - model, 0.0)
+            unit = np.abs(residual).max(initial=0.0) or 1.0  # whose squares are finite
+            squares = (residual / unit) ** 2
+            found[name] = unit * np.sqrt(squares.sum(axis=axes) / counts)
+        return found
     if not isinstance(errors, Mapping):
         if len(models) > 1:
             raise ValueError(f"errors must be a dict with the keys {list(models)}.")

@@ -1,6 +1,9 @@
 """Display of the relevances of latent dimensions."""
 
+from numbers import Real
+
 import numpy as np
+from sklearn.utils import check_scalar
 
 from gplvm._validation import real_array
 from gplvm.plotting._inputs import check_estimator_like, check_length
@@ -92,13 +95,18 @@ class RelevanceDisplay:
         Raises
         ------
         ValueError
-            If relevances are negative, not finite or not a vector, or `scale` is
-            unknown.
+            If relevances are negative, not finite or not a vector, the threshold is
+            negative or not finite, or `scale` is unknown.
+        TypeError
+            If the threshold is no number.
         """
         relevance = _check_relevance(self.relevance)
         check_length(
             self.feature_names, len(relevance), "feature_names", of="dimensions"
         )
+        check_scalar(self.threshold, "threshold", Real, min_val=0.0)
+        if not np.isfinite(self.threshold):
+            raise ValueError(f"threshold must be finite; got {self.threshold!r}.")
         if scale not in ("linear", "log"):
             raise ValueError(f"scale must be 'linear' or 'log'; got {scale!r}.")
         own_size = None
@@ -117,7 +125,8 @@ class RelevanceDisplay:
         if scale == "log" and relevance.max() > 0:
             ax.set_yscale("log")
             shown = relevance[relevance > 1e-6 * relevance.max()]
-            ax.set_ylim(0.5 * min(shown.min(), least), 2.0 * relevance.max())
+            low = min(shown.min(), least or np.inf)
+            ax.set_ylim(0.5 * low, 2.0 * relevance.max())
             self.threshold_line_ = ax.axhline(
                 least, color=INK, linewidth=0.8, linestyle=(0, (4, 3))
             )

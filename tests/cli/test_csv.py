@@ -83,6 +83,13 @@ def test_labels_by_number_without_a_header(table):
     assert list(labels) == ["setosa", "virginica"]
 
 
+def test_labels_by_number_that_are_numbers_make_no_header(table):
+    content = "1.5,2.5,cat\n3.5,4.5,7\n5.5,6.5,8\n"
+    data, names, labels, *_ = read_csv(table(content), "3")
+    np.testing.assert_array_equal(data, [[1.5, 2.5], [3.5, 4.5], [5.5, 6.5]])
+    assert (names, labels.tolist()) == (["1", "2"], ["cat", "7", "8"])
+
+
 def test_numbers_as_labels_are_not_data(table):
     data, _, labels, _, _ = read_csv(table("a,y\n1,0\n2,1\n"), "y")
     np.testing.assert_array_equal(data, [[1], [2]])

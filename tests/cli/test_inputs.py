@@ -1,10 +1,12 @@
 """Arrays, archives and unknown files: what is read and what is refused."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gplvm.cli._errors import UserError
 from gplvm.cli._inputs import read_input
@@ -134,3 +136,35 @@ def test_places_are_told_as_the_user_finds_them(tmp_path):
     assert place == "row 1, column 0, counted from 0"
     assert found.row(1) == "row 1, counted from 0"
     assert found.column(0) == "column 0, counted from 0"
+
+
+def test_a_damaged_tiff_is_told_by_us_alone(tmp_path, capfd):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        picture = tmp_path / name / "1.tif"
+        Image.new("L", (64, 64)).save(picture, compression="tiff_adobe_deflate")
+    content = bytearray(picture.read_bytes())
+    content[8:24] = bytes(16)  # of the compressed pixels
+    picture.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read as an image"):
+        read_input(tmp_path)
+    os.write(2, b"still there")
+    assert capfd.readouterr().err == "still there"
+
+
+def _npy(descr, data):
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (5, 3)}}".encode()
+    header += b" " * (117 - len(header)) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+def test_an_npy_of_arrays_within_arrays_is_refused(tmp_path):
+    (tmp_path / "a.npy").write_bytes(_npy("('<f8', (2,))", bytes(240)))
+    with pytest.raises(UserError, match=r"a\.npy: holds .*, expected real numbers"):
+        read_input(tmp_path / "a.npy")
+
+
+def test_what_is_no_number_in_an_npy_is_no_warning(tmp_path):
+    signalling = (0x7FA00000).to_bytes(4, "little")
+    (tmp_path / "a.npy").write_bytes(_npy("'<f4'", signalling * 15))
+    assert np.isnan(read_input(tmp_path / "a.npy").data).all()

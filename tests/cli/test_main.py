@@ -196,3 +196,13 @@ def test_as_a_module_and_into_a_closed_pipe():
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_library_that_cannot_be_imported_is_told_in_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gplvm.cli._main", None)
+    assert main(["--version"]) == 1
+    err = capsys.readouterr().err
+    assert (
+        err.startswith("gplvm: error: a library is not there: ")
+        and err.count("\n") == 1
+    )
