@@ -46,6 +46,9 @@ def cholesky(K):
 
     NotFiniteError
         If an entry of the diagonal, or of the factor's, is not finite.
+
+    ValueError
+        If there is no row.
     """
     return cholesky_of(lambda: np.array(K, dtype=float, order="C"))
 
@@ -55,6 +58,8 @@ def cholesky_of(make):
     scale = None
     for relative_jitter in JITTER_LADDER:
         K = make()
+        if not K.size:  # of which LAPACK would write a complaint to the terminal
+            raise ValueError("A covariance matrix has no rows.")
         if relative_jitter:
             scale = np.mean(np.diagonal(K))
             if not np.isfinite(scale):

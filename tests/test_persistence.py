@@ -409,6 +409,15 @@ def test_arrays_that_do_not_fit_together_are_refused(path, name, change):
         gplvm.load(path)
 
 
+def test_a_model_without_inducing_points_is_refused_in_silence(path, capfd):
+    model = GPLVM(n_inducing=5, **SHORT).fit(X)
+    model._blocks["inducing_points"] = model.inducing_points_ = np.empty((0, 2))
+    gplvm.save(model, path)
+    with pytest.raises(ValueError, match="does not hold a working model"):
+        gplvm.load(path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_features_that_no_part_of_a_model_predicts_are_noticed(path):
     model = GPLVM(**SHORT).fit(MISSING)
     features, _ = model._posterior._patterns[0]
