@@ -9,6 +9,8 @@ import copy
 import hashlib
 import json
 import random
+import resource
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -31,6 +33,9 @@ import gplvm
 from gplvm._files import read_container, write_container
 
 PREFIX, DIGEST = 20, 32
+# These files have some kilobytes: a load that takes more memory than this is unbounded,
+# and gets no more than the other.
+_MOST_MEMORY, _ALL_MEMORY = 2**28, 2**33
 
 
 def models():
@@ -246,6 +251,12 @@ def try_file(path):
     return "loaded"
 
 
+def _peak():
+    """The most memory so far, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def use(model):
     """Every method on rows that a user may have: all answers are finite."""
     rows = np.random.default_rng(5).normal(size=(3, model.n_features_in_))
@@ -286,7 +297,7 @@ def use(model):
         try:
             copy.deepcopy(model).partial_fit(rows, *known)
         except ValueError as error:  # a fit or set_params that leads there as well
-            legal = ("n_components", "partial_fit")
+            legal = ("n_components", "activation", "partial_fit")
             assert any(word in str(error) for word in legal), error
 
 
@@ -313,12 +324,15 @@ def run(n_cases, seed, folder, keep=None):
             path.write_bytes(make(original, rng))
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            before = _peak()
             try:
-                outcome = (make.__name__, try_file(path))
+                what = try_file(path)
+                assert _peak() - before < _MOST_MEMORY, "too much memory"
             except Exception as error:
-                outcome = (make.__name__, f"FAILED: {type(error).__name__}: {error}")
+                what = f"FAILED: {type(error).__name__}: {error}"
                 if keep is not None:
                     Path(keep, f"{seed}-{case}.gplvm").write_bytes(path.read_bytes())
+        outcome = make.__name__, what
         counts[outcome] = counts.get(outcome, 0) + 1
     return counts
 
@@ -330,6 +344,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", metavar="DIR", help="where files that failed go")
     options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (_ALL_MEMORY, _ALL_MEMORY))
     with tempfile.TemporaryDirectory() as folder:
         counts = run(options.cases, options.seed, folder, options.keep)
     for outcome, count in sorted(counts.items()):

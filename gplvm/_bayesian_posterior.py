@@ -60,6 +60,9 @@ class BayesianPosterior:
 
     def __setstate__(self, state):
         vars(self).update(state)
+        n_pairs = len(self.inputs) * (len(self.inputs) + 1) // 2
+        if self._explained.shape[1] != n_pairs:  # before so many pairs are made
+            raise ValueError(f"{len(self.inputs)} inducing inputs are too many")
         self.expectations = Expectations(self.kernel, self.inputs)
 
     def predict(self, X):

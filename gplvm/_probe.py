@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from itertools import takewhile
+from itertools import chain, takewhile
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,6 +16,13 @@ _DRAWS = 20
 # An answer as near to the largest number overflows somewhere else.
 _ROOM = 1e-4
 
+# Numbers that may be as large as they like: labels, and counts of what was done. Others
+# say how large something is.
+_UNBOUNDED = {
+    *("classes_", "n_iter_", "t_", "n_samples_seen_", "n_parameters_"),
+    *("n", "_step", "_n_seen", "_n_batches"),
+}
+
 # What is wrong in numbers that may be NaN or infinite: training rows may lack entries,
 # and an optimizer's sums of squares overflow where data are huge.
 _WRONG = {"Y": np.isinf, "_training_rows": np.isinf, "_sums": np.isnan}
@@ -27,7 +34,7 @@ _CURVES = ("loss_curve_", "validation_scores_")
 _LIKELIHOOD_ROWS = 500
 
 
-def check_works(model, most_features):
+def check_works(model, most):
     """Use every method of a fitted model, and a pipeline's steps, on made-up rows.
 
     Parameters
@@ -35,8 +42,8 @@ def check_works(model, most_features):
     model : estimator or Pipeline
         A fitted model.
 
-    most_features : int
-        More features than this cannot be: no array is as long.
+    most : int
+        Entries of its largest array: nothing has more rows or columns.
 
     Raises
     ------
@@ -46,7 +53,13 @@ def check_works(model, most_features):
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         steps = _steps(model)
-        rows = _rows(steps, most_features)
+        for step in steps:
+            _check_size(step.n_features_in_, most)
+            if hasattr(step, "scale_"):
+                _check_scale(step)
+            elif hasattr(step, "_n_features_out"):
+                _check_attributes(step, most)
+        rows = _rows(steps)
         _check_answers(model, rows)
         for step in steps[:-1]:
             rows = step.transform(rows)
@@ -56,21 +69,17 @@ def check_works(model, most_features):
 
 
 def _steps(model):
-    """The steps of a pipeline that do something, or the model alone."""
+    """The steps of a pipeline, and of those in it, that do something, or the model."""
     steps = [step for _, step in getattr(model, "steps", ())]
-    return [step for step in steps if hasattr(step, "transform")] or [model]
+    found = [_steps(step) for step in steps if hasattr(step, "transform")]
+    return list(chain.from_iterable(found)) or [model]
 
 
-def _rows(steps, most_features):
+def _rows(steps):
     """Two rows as the model may have seen them: the mean, if known, and another.
 
     They are made for the last step that rows can be taken back from, and taken back.
     """
-    for step in steps:
-        n_features = step.n_features_in_
-        if not isinstance(n_features, Integral) or not 0 < n_features <= most_features:
-            raise ValueError(f"{str(n_features)[:20]} features")
-        _check_scale(step)
     before = list(takewhile(_can_take_back, steps[:-1]))
     rows = _rows_of(steps[len(before)])
     for step in before[::-1]:
@@ -102,7 +111,7 @@ def _check_scale(scaler):
 
     Constant columns are the exception: their unit is one, wherever they lie.
     """
-    scale = getattr(scaler, "scale_", None)
+    scale = scaler.scale_
     if scale is None:
         return
     if scale.dtype.kind != "f" or not np.all(scale > 0.0):
@@ -115,7 +124,6 @@ def _check_scale(scaler):
 
 
 def _check_answers(model, rows):
-    _check_attributes(model)
     n_features_out = len(model.get_feature_names_out())
     _check(model.transform(rows[:1]), (1, n_features_out))
     latent = model.transform(rows)
@@ -130,38 +138,48 @@ def _check_answers(model, rows):
         _check_continues(model, rows)
 
 
-def _check_attributes(model):
+def _check_attributes(model, most):
     """Numbers that these rows do not need: for other rows, and for people to read."""
     left_out = model.get_params(deep=False)
     seen = {}  # id: object, which must stay alive meanwhile
     for name, value in vars(model).items():
         if name not in left_out:
-            _check_numbers(name, value, seen)
+            _check_numbers(name, value, seen, most)
         numbers = [value] if name in _SCALARS else value if name in _CURVES else None
         if not all(isinstance(number, Real) for number in numbers or []):
             raise ValueError(f"{name} is no number")
+    if hasattr(model, "inducing_points_"):  # of whose covariance the file has a factor
+        _check_size(len(model._blocks["inducing_points"]) ** 2, most)
 
 
-def _check_numbers(name, value, seen):
-    """Refuse what is not finite, in whatever a model is made of."""
+def _check_numbers(name, value, seen, most):
+    """Refuse what is not finite or not so large, in whatever a model is made of."""
     if id(value) in seen:
         return
     seen[id(value)] = value
-    if isinstance(value, np.ndarray | float | np.floating):
+    if isinstance(value, np.ndarray | np.generic | float | int):
         value = np.asarray(value)
         if value.dtype.kind == "f" and np.any(_WRONG.get(name, _is_not_finite)(value)):
             raise ValueError(f"{name} is not finite")
+        if value.dtype.kind in "iu" and value.size and name not in _UNBOUNDED:
+            _check_size(value.max(), most)
     elif isinstance(value, list | tuple):
         for part in value:
-            _check_numbers(name, part, seen)
+            _check_numbers(name, part, seen, most)
     elif isinstance(value, dict):
         for key, part in value.items():
-            _check_numbers(key, part, seen)
+            _check_numbers(key, part, seen, most)
     elif sparse.issparse(value):
-        _check_numbers(name, value.data, seen)
+        for part in (value.data, value.shape):
+            _check_numbers(name, part, seen, most)
     elif hasattr(value, "__dict__") and not isinstance(value, Kernel):
         for key, part in (value.__getstate__() or {}).items():  # as in a file
-            _check_numbers(key, part, seen)
+            _check_numbers(key, part, seen, most)
+
+
+def _check_size(number, most):
+    if not isinstance(number, Integral) or number > most:
+        raise ValueError(f"no array is as large as {str(number)[:20]}")
 
 
 def _is_not_finite(array):

@@ -388,7 +388,15 @@ def test_more_features_than_any_array_are_refused_before_memory_is_taken(path):
     tree = header["model"]
     tree["state"] |= {"n_features_in_": 2**31 - 1, "mean_": 0.0}
     _with_model(path, tree, path)
-    with pytest.raises(ValueError, match="2147483647 features"):
+    with pytest.raises(ValueError, match="no array is as large as 2147483647"):
+        gplvm.load(path)
+
+
+def test_more_dimensions_than_any_array_are_refused_before_they_are_named(path):
+    model = GPLVM(**SHORT).fit(X)
+    model._n_features_out = 2**31 - 1
+    gplvm.save(model, path)
+    with pytest.raises(ValueError, match="no array is as large as 2147483647"):
         gplvm.load(path)
 
 
@@ -416,6 +424,32 @@ def test_a_model_without_inducing_points_is_refused_in_silence(path, capfd):
     with pytest.raises(ValueError, match="does not hold a working model"):
         gplvm.load(path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("is_public", [True, False])
+@pytest.mark.parametrize("cls", [GPLVM, BayesianGPLVM])
+def test_more_inducing_points_than_the_file_has_factors_of_are_refused(
+    path, cls, is_public
+):
+    """In the file they are small, but their covariance would fill the memory."""
+    model = cls(2, n_inducing=8, **SHORT).fit(X)
+    many = np.zeros((10**5, 2))
+    if is_public:
+        model._blocks["inducing_points"] = model.inducing_points_ = many
+    else:
+        vars(model._posterior)["inputs"] = many
+    gplvm.save(model, path)
+    with pytest.raises(ValueError, match=r"working model: (?!Unable to allocate)"):
+        gplvm.load(path)
+
+
+def test_a_forged_step_of_a_pipeline_is_noticed_before_it_is_used(path):
+    inner = make_pipeline(StandardScaler(), GPLVM(**SHORT))
+    model = make_pipeline(inner, LinearAutoencoder(1)).fit(X)
+    inner[-1]._n_features_out = 2**62
+    gplvm.save(model, path)
+    with pytest.raises(ValueError, match="no array is as large as 4611686018427387904"):
+        gplvm.load(path)
 
 
 def test_features_that_no_part_of_a_model_predicts_are_noticed(path):
