@@ -6,6 +6,7 @@ other, and fills in their attributes; nothing in a file is ever run.
 
 import inspect
 import warnings
+from numbers import Number
 
 import numpy as np
 import scipy
@@ -301,7 +302,9 @@ class _Encoder:
             return {"scalar": self._add(np.asarray(value), where)}
         if isinstance(value, np.ndarray):
             if value.dtype == object:
-                flat = self.encode(value.ravel().tolist(), where)
+                flat = value.ravel().tolist()
+                _check_names_and_numbers(flat, where)
+                flat = self.encode(flat, where)
                 return {"objects": flat, "shape": list(value.shape)}
             return {"array": self._add(np.asarray(value), where)}
         if isinstance(value, np.dtype):
@@ -389,6 +392,7 @@ class _Decoder:
 
     def _make_objects(self, value, number):
         flat = self.decode(value["objects"])
+        _check_names_and_numbers(flat, "an array")
         array = np.empty(len(flat), dtype=object)
         array[:] = flat
         return array.reshape(value["shape"])
@@ -482,6 +486,12 @@ def _index(number):
     if type(number) is not int or number < 0:
         raise ValueError(f"{number!r} is no index")
     return number
+
+
+def _check_names_and_numbers(objects, where):
+    """Refuse arrays within an array: they could double at each level."""
+    if not all(isinstance(v, str | Number | np.generic | None) for v in objects):
+        raise TypeError(f"{where} holds more than names and numbers")
 
 
 def _check_names(cls, state):

@@ -324,8 +324,15 @@ def _doubled_pipeline(level):
     return {"estimator": "Pipeline", "params": {"steps": steps}, "state": {}}
 
 
-def _gplvm(kernel):
-    return {"estimator": "GPLVM", "params": {"kernel": kernel}, "state": {}}
+def _doubled_array(level):
+    if level == 40:
+        return {"objects": ["a", None, "b"], "shape": [3]}
+    parts = [_doubled_array(level + 1), None, {"same": level + 2}]
+    return {"objects": parts, "shape": [3]}
+
+
+def _gplvm(**params):
+    return {"estimator": "GPLVM", "params": params, "state": {}}
 
 
 @pytest.mark.parametrize("name", ["predict", "kernel", "transform", "__class__"])
@@ -347,8 +354,13 @@ _CIRCLE = {
 
 @pytest.mark.parametrize(
     "tree",
-    [_gplvm(_doubled_kernel(0)), _doubled_pipeline(0), _CIRCLE],
-    ids=["kernel", "pipeline", "circle"],
+    [
+        _gplvm(kernel=_doubled_kernel(0)),
+        _doubled_pipeline(0),
+        _gplvm(init=_doubled_array(0)),
+        _CIRCLE,
+    ],
+    ids=["kernel", "pipeline", "array", "circle"],
 )
 def test_what_grows_without_an_end_is_refused_at_once(path, tmp_path, tree):
     gplvm.save(LinearAutoencoder(), path)
