@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.metrics import accuracy_score
 
+from gplvm._centred import walks_in_single_precision
 from gplvm._parallel import threads_for_products
 from gplvm.gradients.network import (
     forward_pass,
@@ -25,6 +26,12 @@ from gplvm.gradients.standardized import (
 # network is almost linear: three fits of ten to two moons stopped at the line.
 _INTERCEPTS = 2.0
 _OUTPUT_SPREAD = 0.5
+
+
+# Digits below a tenth of this, in the features' common scale, are left out of a walk by
+# L-BFGS: those that single precision does not hold of data within about ten scales of
+# zero. Of data farther away it has lost digits that count.
+_SMALL = 5e-6
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,21 @@ class TrainedNetwork:
     def _folded(self, x):
         V, c, W2, b2 = parameter_views(x, *self._shape)
         return *fold(V, c, self.standard), W2, b2
+
+
+def walked_rows(X, weight):
+    """The data in double precision, with the digits that a walk by L-BFGS sees.
+
+    So that the same data in either precision are one walk, as of the latent models;
+    see `walks_in_single_precision`.
+    """
+    X = X.astype(np.float64, copy=False)
+    _, scale = mean_and_scale(X, weight)
+    small = _SMALL * min(scale, 1e100)  # whose square does not overflow
+    entries = X.data[:, None] if sparse.issparse(X) else X
+    if walks_in_single_precision(entries, small**2):
+        X = X.astype(np.float32).astype(np.float64)
+    return X
 
 
 def _row_taker(X, most_rows):

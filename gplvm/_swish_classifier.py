@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._network_budget import hidden_size, refuse_too_large
-from gplvm._network_training import TrainedNetwork
+from gplvm._network_training import TrainedNetwork, walked_rows
 from gplvm._optimize import FitMonitor, minimize_lbfgs
 from gplvm._stochastic import MOMENTUM, Adam, Momentum, minimize_stochastic
 from gplvm._training_rows import hold_out, row_weights, weighted_rows
@@ -333,7 +333,7 @@ class SwishMLPClassifier(
                 )  # fmt: skip
             dtype = X.dtype
             if self.solver == "lbfgs":
-                X = X.astype(np.float64, copy=False)
+                X = walked_rows(X, weight)
             network = TrainedNetwork.of_data(
                 X, weight, n_hidden, len(self.classes_), dtype
             )

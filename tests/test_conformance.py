@@ -371,6 +371,14 @@ def _many(data):
     return StandardScaler().fit_transform(data().data[:150])
 
 
+def test_nor_those_of_classifiers():
+    many, labels = load_wine(return_X_y=True)
+    model = SwishMLPClassifier(10, solver="lbfgs", random_state=0)
+    _assert_within_a_thousandth(
+        model, many.astype(np.float32), many, lambda model, X: model.fit(X, labels)
+    )
+
+
 @pytest.mark.parametrize("activation", ["swish", "relu"])
 @pytest.mark.parametrize("data", [load_wine, load_digits])
 def test_nor_those_of_autoencoders(data, activation):
