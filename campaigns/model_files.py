@@ -205,7 +205,7 @@ def _moved(array, rng):
 def _other(array, rng):
     """An array that is like this one, but for one thing."""
     kind = rng.randrange(9)
-    if kind == 0:
+    if kind == 0 and array.dtype.kind != "U":
         return array.astype(rng.choice(["f2", "f4", "f8", "i1", "i8", "u2", "?", "U9"]))
     if kind == 1:
         return rng.choice([array.ravel(), array.T, array[None], array[..., None]])
