@@ -23,6 +23,9 @@ _UNBOUNDED = {
     *("n", "_step", "_n_seen", "_n_batches"),
 }
 
+# Under a standard normal prior no position is as far away, or as uncertain.
+_FARTHEST = 1e6
+
 # What is wrong in numbers that may be NaN or infinite: training rows may lack entries,
 # and an optimizer's sums of squares overflow where data are huge.
 _WRONG = {"Y": np.isinf, "_training_rows": np.isinf, "_sums": np.isnan}
@@ -211,8 +214,19 @@ def _check_copies(model):
             raise ValueError("it says other numbers than it uses")
 
 
+def _check_starts(means, stds):
+    """Where the inference of new rows begins, each near a training row."""
+    if (
+        np.abs(means).max() > _FARTHEST
+        or not 0.0 < stds.min() <= stds.max() <= _FARTHEST
+    ):
+        raise ValueError("positions that no fit ends at")
+
+
 def _check_gaussian_process(model, rows, latent):
     _check_copies(model)
+    if hasattr(model, "elbo"):
+        _check_starts(*model._start_posterior)
     _check(model.score_samples(rows), (len(rows),))
     positions = np.vstack([latent, model._embedding[:_DRAWS]])
     answers = [

@@ -438,6 +438,17 @@ def test_a_model_without_inducing_points_is_refused_in_silence(path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(("part", "value"), [(0, 1e300), (1, 0.0), (1, -1.0)])
+def test_starts_of_new_rows_that_no_fit_ends_at_are_refused(path, part, value):
+    model = BayesianGPLVM(2, n_inducing=8, **SHORT).fit(X)
+    starts = [np.array(block) for block in model._start_posterior]
+    starts[part][-1, 0] = value
+    model._start_posterior = tuple(starts)
+    gplvm.save(model, path)
+    with pytest.raises(ValueError, match="positions that no fit ends at"):
+        gplvm.load(path)
+
+
 @pytest.mark.parametrize("is_public", [True, False])
 @pytest.mark.parametrize("cls", [GPLVM, BayesianGPLVM])
 def test_more_inducing_points_than_the_file_has_factors_of_are_refused(
