@@ -185,9 +185,9 @@ class LinearAutoencoder(
     latter is by ARPACK. With the identity it computes in the data's own unit: data
     of the order of 1e-150 and 1e150 fit alike.
 
-    With another activation L-BFGS leaves out digits that single precision does not
-    hold, if they change the loss by far less than `tol`: both precisions end in the
-    same place. Adam computes in the precision of the data.
+    All of it is computed in double precision. With another activation digits of the
+    data that single precision does not hold are left out, if they change the loss by
+    far less than `tol` (1e-8 for Adam): both precisions end in the same place.
 
     Ctrl-C leaves the best weights so far. Any other exception, such as one of a
     callback or for data that are refused, leaves the estimator as it was before.
@@ -548,12 +548,12 @@ class LinearAutoencoder(
     def _one_epoch(self, X):
         """One batch of the other activations."""
         W = getattr(self, "components_", None)
+        dtype = X.dtype if W is None else W.dtype
         if W is not None:
-            X = X.astype(W.dtype, copy=False)
-            W = W.copy()
+            W = W.astype(np.float64)
         settings = Settings.of(self, X.shape[0], self._random_state)
         problem = NonlinearProblem(X, self.activation, settings, report=None)
         # A copy: an epoch that diverges leaves the one before as it was.
         fitted, self._optimizer = problem.epoch(W, deepcopy(self._optimizer))
-        self._set(fitted, np.zeros(X.shape[1]), X.dtype)
+        self._set(fitted, np.zeros(X.shape[1]), dtype)
         return fitted.curve

@@ -23,8 +23,8 @@ from gplvm.gradients.autoencoder import (
 # Below this the squares of a row lose digits.
 _LEAST_SQUARES = 1e-290
 
-# Between these, sums of squares in single precision neither over- nor underflow.
-_SINGLE = 1e-12, 1e12
+# What L-BFGS has converged at by default, in the data's mean square.
+_TOL = 1e-8
 
 # Data are read in at most so many groups of rows, each in blocks of so many entries.
 _GROUPS = 32
@@ -76,6 +76,7 @@ class NonlinearProblem:
     def __init__(self, X, activation, settings, report, largest=1.0):
         self._X, self._activation = X, activation
         self._settings, self._report = settings, report
+        self._rounded = False
         self._unit = self._loss_without_weights()
         if self._unit == 0 and largest > 0:
             raise ValueError(
@@ -84,22 +85,15 @@ class NonlinearProblem:
             )
         self._unit = max(self._unit or 1.0, _LEAST_SQUARES)
         self._alpha = min(float(settings.alpha), MOST_ALPHA * self._unit)
-        usual = largest == 0 or _SINGLE[0] < largest < _SINGLE[1]
-        self._dtype = X.dtype if usual else np.dtype(float)
 
     def lbfgs(self, previous):
         """Descent, with a pass over all the data for each iteration."""
-        settings, X = self._settings, self._X
-        tol = 1e-8 if settings.tol is None else settings.tol
-        # One walk in either precision, as of the latent models: digits are left out
-        # that change the loss by far less than its tolerance.
-        entries = X.data[:, None] if issparse(X) else X
-        rounded = walks_in_single_precision(entries, tol * self._unit / X.shape[1])
-        if rounded:
-            self._unit = self._loss_without_weights(rounded)
+        settings = self._settings
+        tol = _TOL if settings.tol is None else settings.tol
+        self._leave_out_digits(tol)
         minimum = descend(
-            lambda W: self._loss(W, rounded),
-            starting_weights(settings, X.shape[1], previous),
+            self._loss,
+            starting_weights(settings, self._X.shape[1], previous),
             settings,
             tol=tol,
             report=lambda W, loss: self._report(loss * self._unit, lambda: W),
@@ -108,10 +102,10 @@ class NonlinearProblem:
 
     def adam(self, previous):
         """Steps over mini-batches."""
-        start = starting_weights(self._settings, self._X.shape[1], previous)
+        self._leave_out_digits(_TOL)
         minimum = walk(
             self._batch_loss,
-            start.astype(self._dtype),
+            starting_weights(self._settings, self._X.shape[1], previous),
             self._settings,
             alpha=self._alpha,
             n_samples=self._X.shape[0],
@@ -123,9 +117,10 @@ class NonlinearProblem:
     def epoch(self, previous, optimizer):
         """One pass over the rows, and the optimizer for the next; None starts one."""
         settings, X = self._settings, self._X
+        self._leave_out_digits(_TOL)
         W = previous
         if W is None:
-            W = starting_weights(settings, X.shape[1], None).astype(X.dtype)
+            W = starting_weights(settings, X.shape[1], None)
         optimizer = optimizer or Adam(W.ravel(), settings.learning_rate_init)
         minimum = minimize_stochastic(
             of_rows(self._batch_loss, W, self._alpha, 1.0),
@@ -141,23 +136,38 @@ class NonlinearProblem:
         loss = curve[-1] if curve else np.inf
         return Fitted(minimum.x.reshape(W.shape), loss, curve), optimizer
 
-    def _batch_loss(self, W, rows, alpha):
-        return tied_weights_loss(
-            W,
-            _dense(self._X[rows]).astype(self._dtype, copy=False),
-            self._activation,
-            alpha,
-            eval_gradient=True,
-        )
+    def _leave_out_digits(self, tol):
+        """Walk as of the same data in single precision, as the latent models do.
 
-    def _loss_without_weights(self, rounded=False):
+        If the digits left out change the loss by far less than `tol`.
+        """
+        X = self._X
+        entries = X.data[:, None] if issparse(X) else X
+        self._rounded = walks_in_single_precision(
+            entries, tol * self._unit / X.shape[1]
+        )
+        if self._rounded:
+            self._unit = self._loss_without_weights()
+
+    def _rows(self, rows):
+        """Some rows, dense and in double precision, with the digits of the walk."""
+        X = _dense(self._X[rows])
+        if self._rounded:
+            X = X.astype(np.float32)
+        return X.astype(float, copy=False)
+
+    def _batch_loss(self, W, rows, alpha):
+        Y = self._rows(rows)
+        return tied_weights_loss(W, Y, self._activation, alpha, eval_gradient=True)
+
+    def _loss_without_weights(self):
         """That of the data, or of what f(0) adds to them, per row."""
-        squares = _sum_over_blocks(lambda Y: (np.vdot(Y, Y),), self._X, rounded)[0]
+        squares = self._sum_over_blocks(lambda Y: (np.vdot(Y, Y),))[0]
         f, _ = ACTIVATIONS[self._activation]
         of_zero = self._X.shape[1] * float(f(np.float64(0.0))) ** 2
         return max(float(squares) / self._X.shape[0], of_zero)
 
-    def _loss(self, W, rounded=False):
+    def _loss(self, W):
         """Mean loss and gradient over all the rows, in units of their mean square."""
 
         def of_block(Y):
@@ -165,7 +175,7 @@ class NonlinearProblem:
                 return tied_weights_loss(W, Y, self._activation, eval_gradient=True)
 
         with np.errstate(over="ignore", invalid="ignore"):
-            loss, gradient = _sum_over_blocks(of_block, self._X, rounded)
+            loss, gradient = self._sum_over_blocks(of_block)
             n, alpha = self._X.shape[0], self._alpha
             loss = float(loss) / n + 0.5 * alpha * np.vdot(W, W)
             return loss / self._unit, (gradient / n + alpha * W) / self._unit
@@ -174,35 +184,29 @@ class NonlinearProblem:
         """The weights in the order of the mean square of their code."""
         W = minimum.x
         f, _ = ACTIVATIONS[self._activation]
-        squares = _sum_over_blocks(
-            lambda Y: (np.square(f(Y @ W.T)).sum(axis=0),), self._X
+        self._rounded = False  # what is told is of the data as they are
+        squares = self._sum_over_blocks(
+            lambda Y: (np.square(f(Y @ W.T)).sum(axis=0),)
         )[0]
         order = np.argsort(-squares, kind="stable")
         loss = self._loss(W)[0] * self._unit
         return Fitted(W[order], loss, curve or [loss])
 
+    def _sum_over_blocks(self, function):
+        """Sums of what a function of blocks of rows returns."""
+        n, p = self._X.shape
+
+        def of_group(group):
+            total = None
+            for block in row_blocks(group.stop - group.start, max(16, _BLOCK // p)):
+                rows = slice(group.start + block.start, group.start + block.stop)
+                part = function(self._rows(rows))
+                total = part if total is None else tuple(map(np.add, total, part))
+            return total
+
+        groups = row_blocks(n, max(_BLOCK // p, -(-n // _GROUPS), 16))
+        return [sum(parts) for parts in zip(*map_blocks(of_group, groups), strict=True)]
+
 
 def _dense(rows):
     return rows.toarray() if issparse(rows) else rows
-
-
-def _sum_over_blocks(function, X, rounded=False):
-    """Sums of what a function of dense, double precision blocks of rows returns.
-
-    If `rounded`, as if the data had come in single precision.
-    """
-    n, p = X.shape
-
-    def of_group(group):
-        total = None
-        for block in row_blocks(group.stop - group.start, max(16, _BLOCK // p)):
-            rows = slice(group.start + block.start, group.start + block.stop)
-            block = _dense(X[rows])
-            if rounded:
-                block = block.astype(np.float32)
-            part = function(block.astype(float, copy=False))
-            total = part if total is None else tuple(map(np.add, total, part))
-        return total
-
-    groups = row_blocks(n, max(_BLOCK // p, -(-n // _GROUPS), 16))
-    return [sum(parts) for parts in zip(*map_blocks(of_group, groups), strict=True)]

@@ -379,11 +379,12 @@ def test_nor_those_of_classifiers():
     )
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 @pytest.mark.parametrize("activation", ["swish", "relu"])
 @pytest.mark.parametrize("data", [load_wine, load_digits])
-def test_nor_those_of_autoencoders(data, activation):
+def test_nor_those_of_autoencoders(data, activation, solver):
     many = _many(data)
-    model = LinearAutoencoder(3, activation=activation, random_state=1)
+    model = LinearAutoencoder(3, activation=activation, solver=solver, random_state=1)
     _assert_within_a_thousandth(model, many.astype(np.float32), many, _of_rows)
 
 
