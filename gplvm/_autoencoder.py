@@ -501,13 +501,24 @@ class LinearAutoencoder(
                 f"warm_start=True needs weights of shape {expected}, but those of the "
                 f"previous fit have shape {self.components_.shape}."
             )
-        return self.components_.astype(np.float64)
+        return self._weights()
+
+    def _weights(self):
+        """Those of the last fit or batch, in double precision."""
+        W = self.components_.astype(np.float64)
+        lost = getattr(self, "_lost_digits", None)
+        return W if lost is None else W + lost
 
     def _attributes(self, W, mean, dtype):
         """What `transform` needs, in the precision of the data."""
+        components = W.astype(dtype, copy=False)
+        # Further steps start from the weights as they were: those of the same data in
+        # double precision would not have lost these digits.
+        lost = self.activation != "identity" and dtype == np.float32
         return {
             "_activation": self.activation,
-            "components_": W.astype(dtype, copy=False),
+            "_lost_digits": W - components if lost else None,
+            "components_": components,
             "mean_": mean.astype(dtype, copy=False),
         }
 
@@ -547,10 +558,9 @@ class LinearAutoencoder(
 
     def _one_epoch(self, X):
         """One batch of the other activations."""
-        W = getattr(self, "components_", None)
-        dtype = X.dtype if W is None else W.dtype
-        if W is not None:
-            W = W.astype(np.float64)
+        W, dtype = None, X.dtype
+        if hasattr(self, "components_"):
+            W, dtype = self._weights(), self.components_.dtype
         settings = Settings.of(self, X.shape[0], self._random_state)
         problem = NonlinearProblem(X, self.activation, settings, report=None)
         # A copy: an epoch that diverges leaves the one before as it was.

@@ -185,9 +185,9 @@ class NonlinearProblem:
         W = minimum.x
         f, _ = ACTIVATIONS[self._activation]
         self._rounded = False  # what is told is of the data as they are
-        squares = self._sum_over_blocks(
-            lambda Y: (np.square(f(Y @ W.T)).sum(axis=0),)
-        )[0]
+        squares = self._sum_over_blocks(lambda Y: (np.square(f(Y @ W.T)).sum(axis=0),))[
+            0
+        ]
         order = np.argsort(-squares, kind="stable")
         loss = self._loss(W)[0] * self._unit
         return Fitted(W[order], loss, curve or [loss])

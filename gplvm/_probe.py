@@ -151,6 +151,10 @@ def _check_attributes(model, most):
         numbers = [value] if name in _SCALARS else value if name in _CURVES else None
         if not all(isinstance(number, Real) for number in numbers or []):
             raise ValueError(f"{name} is no number")
+    lost = getattr(model, "_lost_digits", None)
+    if lost is not None:
+        weights = model.components_
+        _check_same((weights + lost).astype(weights.dtype), weights)
     if hasattr(model, "inducing_points_"):  # of whose covariance the file has a factor
         _check_size(len(model._blocks["inducing_points"]) ** 2, most)
 
@@ -210,8 +214,12 @@ def _check_copies(model):
         (getattr(model, f"{name}_"), block) for name, block in model._blocks.items()
     ]
     for said, used in copies:
-        if np.shape(said) != np.shape(used) or not np.allclose(said, used):
-            raise ValueError("it says other numbers than it uses")
+        _check_same(said, used)
+
+
+def _check_same(said, used):
+    if np.shape(said) != np.shape(used) or not np.allclose(said, used):
+        raise ValueError("it says other numbers than it uses")
 
 
 def _check_starts(means, stds):

@@ -388,6 +388,22 @@ def test_nor_those_of_autoencoders(data, activation, solver):
     _assert_within_a_thousandth(model, many.astype(np.float32), many, _of_rows)
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_nor_those_of_streams_of_autoencoders(activation):
+    """Long steps magnify each digit that is lost between two batches."""
+    many = _many(load_digits)
+    model = LinearAutoencoder(
+        3, activation=activation, solver="adam", learning_rate_init=0.1, random_state=0
+    )
+
+    def fit(model, X):
+        for batch in [X[:75], X[75:]] * 20:
+            model.partial_fit(batch)
+        return model
+
+    _assert_within_a_thousandth(model, many.astype(np.float32), many, fit)
+
+
 @pytest.mark.parametrize(
     ("fit", "n_joint"),
     [
