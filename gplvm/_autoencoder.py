@@ -47,6 +47,14 @@ def _learns_in_batches(estimator):
     )
 
 
+def _few_threads(linear):
+    """A context for a fit: what rounds differently on several threads is magnified.
+
+    Not of the identity, from which every walk ends at one place.
+    """
+    return nullcontext() if linear else one_blas_thread()
+
+
 # Up to this many, a batch is done before the threads of BLAS have found together.
 _FEW_FEATURES = 512
 
@@ -279,8 +287,8 @@ class LinearAutoencoder(
         self : LinearAutoencoder
             The fitted estimator.
         """
-        with all_or_nothing(self):
-            linear = self.activation == "identity"
+        linear = self.activation == "identity"
+        with all_or_nothing(self), _few_threads(linear):
             if not linear and self.solver == "eigen":
                 raise ValueError(
                     "solver='eigen' needs activation='identity', got "
@@ -362,7 +370,8 @@ class LinearAutoencoder(
         AttributeError
             If `activation` is not the identity and `solver` not ``"adam"``.
         """
-        with all_or_nothing(self):
+        linear = self.activation == "identity"
+        with all_or_nothing(self), _few_threads(linear):
             fresh = not hasattr(self, "components_")
             X, largest = self._validate(X, reset=fresh)
             if fresh:
@@ -387,7 +396,6 @@ class LinearAutoencoder(
                 )
             dtype = X.dtype if fresh else self.components_.dtype
             refuse_overflow(largest, X.shape, dtype)
-            linear = self.activation == "identity"
             curve = self._update_moments(X) if linear else self._one_epoch(X)
             self.loss_curve_ = self.loss_curve_ + curve
             self.n_iter_ += len(curve)

@@ -13,6 +13,7 @@ from gplvm._bayesian import BayesianPatternLikelihood
 from gplvm._centred import mean_variance, walks_in_single_precision
 from gplvm._compat import _fit_context
 from gplvm._growing_fit import POSITIONS, GrowingFit, level_sizes
+from gplvm._parallel import one_blas_thread
 from gplvm._placement import Anchors
 from gplvm._row_stream import RowStream, SinglePrecision, stream_rows
 from gplvm._stochastic_bayesian import StochasticModel, StreamLikelihood
@@ -107,20 +108,23 @@ class BatchFitting:
             reset=first,
         )
         stream_rows(data, "fit with batch_size=None")  # refuses what it cannot take
-        if first:
-            shape = self._resolve_n_components(data), self._resolve_n_inducing(data)
-            if isinstance(self.kernel, sk.Kernel):
-                kernels.check_expectations(self.kernel, shape[0])
-            fit, mean = self._whole_fit(data, shape)
-            fit.run()
-            self._set(self._fitted_attributes(*fit.end(), mean=mean, dtype=data.dtype))
-            if fit.interrupted:
-                warnings.warn(fit.problem, ConvergenceWarning, stacklevel=4)
-            self._converged = not fit.problem
-            self.loss_curve_ = fit.losses[-1:]
-        else:
-            self._next_batch(data)
-        self.elbo_ = float(self.elbo())
+        with one_blas_thread():
+            if first:
+                shape = self._resolve_n_components(data), self._resolve_n_inducing(data)
+                if isinstance(self.kernel, sk.Kernel):
+                    kernels.check_expectations(self.kernel, shape[0])
+                fit, mean = self._whole_fit(data, shape)
+                fit.run()
+                self._set(
+                    self._fitted_attributes(*fit.end(), mean=mean, dtype=data.dtype)
+                )
+                if fit.interrupted:
+                    warnings.warn(fit.problem, ConvergenceWarning, stacklevel=4)
+                self._converged = not fit.problem
+                self.loss_curve_ = fit.losses[-1:]
+            else:
+                self._next_batch(data)
+            self.elbo_ = float(self.elbo())
         self.n_iter_ = len(self.loss_curve_)
         return self
 

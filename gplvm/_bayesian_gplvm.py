@@ -23,6 +23,7 @@ from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._growing_fit import GrowingFit
 from gplvm._latent_model import LatentModel
 from gplvm._optimize import FitMonitor
+from gplvm._parallel import one_blas_thread
 from gplvm._validation import (
     FAR_ARGUMENTS,
     FAR_POSITIONS,
@@ -315,10 +316,11 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         if isinstance(self.kernel, sk.Kernel):
             kernels.check_expectations(self.kernel, shape[0])
             _latent.check_amplitude(self.kernel, shape[0], data.dtype)
-        if self.batch_size is None:
-            fit, mean = self._whole_fit(data, shape)
-        else:
-            fit, mean = self._batch_fit(data, shape)
+        with one_blas_thread():
+            if self.batch_size is None:
+                fit, mean = self._whole_fit(data, shape)
+            else:
+                fit, mean = self._batch_fit(data, shape)
         monitor = FitMonitor(self, X, y, max_iter=fit.most_iterations)
 
         def attributes(*state):
@@ -327,9 +329,10 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         def report(loss, make_state):
             return monitor.iteration(loss, lambda: attributes(*make_state()))
 
-        fit.run(report)
-        self._set(attributes(*fit.end()))
-        self.elbo_ = float(self.elbo())
+        with one_blas_thread():
+            fit.run(report)
+            self._set(attributes(*fit.end()))
+            self.elbo_ = float(self.elbo())
         self.loss_curve_ = fit.losses
         self.n_iter_ = len(self.loss_curve_)
         self._converged = not fit.problem

@@ -1,6 +1,7 @@
 """The Gaussian-process latent variable model as an estimator."""
 
 import warnings
+from contextlib import nullcontext
 from numbers import Integral, Real
 
 import numpy as np
@@ -32,6 +33,7 @@ from gplvm._missing import (
     missing_patterns,
 )
 from gplvm._optimize import BadStartError, FitMonitor, walks_from
+from gplvm._parallel import one_blas_thread
 from gplvm._sparse import SparseLikelihood, initial_inducing_points
 from gplvm._starts import candidate_starts, race
 from gplvm._validation import (
@@ -364,15 +366,16 @@ class GPLVM(LatentModel):
         kernel = self._resolve_kernel(variance)
         _latent.check_amplitude(kernel, self.n_components, data.dtype)
         n_inducing = self._resolve_n_inducing(Y, kernel)
-        likelihood = walked = self._make_likelihood(kernel, Y, n_inducing)
-        if Y_walked is not Y:
-            walked = self._make_likelihood(kernel, Y_walked, n_inducing)
         rng = check_random_state(self.random_state)
         monitor = FitMonitor(self, X, y, max_iter=self.max_iter * self.n_restarts)
-
-        first, mapping = self._warm_blocks(Y_walked, kernel, n_inducing)
-        if mapping is None and self.back_constraint is not None:
-            mapping = MAPPINGS[self.back_constraint](Y_walked, self.n_components, rng)
+        with one_blas_thread():
+            likelihood = walked = self._make_likelihood(kernel, Y, n_inducing)
+            if Y_walked is not Y:
+                walked = self._make_likelihood(kernel, Y_walked, n_inducing)
+            first, mapping = self._warm_blocks(Y_walked, kernel, n_inducing)
+            if mapping is None and self.back_constraint is not None:
+                make_mapping = MAPPINGS[self.back_constraint]
+                mapping = make_mapping(Y_walked, self.n_components, rng)
 
         def attributes(blocks):
             if Y_walked is not Y and mapping is not None:
@@ -505,16 +508,17 @@ class GPLVM(LatentModel):
                 # What PCA would find, from the decomposition that is there.
                 scores = likelihood.principal(self.n_components)
                 init = scores / np.sqrt(self.n_features_in_)
-        starts = candidate_starts(
-            Y,
-            kernel,
-            variance,
-            n_components=self.n_components,
-            init=init,
-            noise_variance=self.noise_variance,
-            random_state=rng,
-        )
-        return [_with_inducing(start, n_inducing, rng) for start in starts]
+        with one_blas_thread():
+            starts = candidate_starts(
+                Y,
+                kernel,
+                variance,
+                n_components=self.n_components,
+                init=init,
+                noise_variance=self.noise_variance,
+                random_state=rng,
+            )
+            return [_with_inducing(start, n_inducing, rng) for start in starts]
 
     def _restarts(self, first, likelihood, variance, n_inducing, rng):
         """One start for each restart: the first, and shaken copies or new draws."""
@@ -544,9 +548,13 @@ class GPLVM(LatentModel):
                 _warn_of_interruption("in parallel restarts: the first start is kept")
                 problem = {**problem, "max_iter": 1, "warn": False}
                 return [maximize(starts[0], **problem)]
-        return walks_from(
-            starts, lambda start: maximize(start, report=report, **problem)
-        )
+        few_threads = one_blas_thread if len(starts) > 1 else nullcontext
+
+        def walk(start):
+            with few_threads():
+                return maximize(start, report=report, **problem)
+
+        return walks_from(starts, walk)
 
     def _warm_blocks(self, Y, kernel, n_inducing):
         """The last fit's blocks and mapping, if this fit has the same shapes."""
@@ -708,7 +716,8 @@ def _with_inducing(start, n_inducing, random_state):
 def _walk_or_error(start, problem):
     """A walk, or why there is none: one that fails must not end the others."""
     try:
-        return maximize(start, **problem)
+        with one_blas_thread():
+            return maximize(start, **problem)
     except BadStartError as error:
         return error
 

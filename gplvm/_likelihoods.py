@@ -104,6 +104,11 @@ class DenseLikelihood:
         self.Y = Y
         self._factor = data_factor(Y)
 
+    @property
+    def n_factored(self):
+        """Rows of the matrix that an evaluation factors."""
+        return len(self.Y)
+
     def encode(self, embedding):
         """The coordinates to optimise: the latent positions themselves."""
         return embedding
@@ -212,6 +217,8 @@ class LinearLikelihood:
     Y : ndarray or CentredSparse of shape (n_samples, n_features)
         Data, centred.
     """
+
+    n_factored = 0
 
     def __init__(self, kernel, Y):
         self.kernel = kernel

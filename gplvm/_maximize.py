@@ -1,11 +1,9 @@
 """The walk of a latent model from one start to its highest likelihood."""
 
-from contextlib import nullcontext
-
 import numpy as np
 
 from gplvm._optimize import Packing, minimize_lbfgs
-from gplvm._parallel import one_blas_thread
+from gplvm._parallel import threads_for_factors
 from gplvm.gradients.prediction import standard_normal
 
 # Every row speaks about theta, and one row about a position: the curvature along theta
@@ -129,9 +127,7 @@ def maximize(
         packing.pack(**{**infinite, "theta": sign * side / theta_scale}) * sign
         for side, sign in zip(theta_bounds.T, (-1.0, 1.0), strict=True)
     ]
-    # An evaluation of the linear likelihood is a few products of thin matrices.
-    threads = one_blas_thread() if hasattr(likelihood, "renew") else nullcontext()
-    with threads:
+    with threads_for_factors(likelihood.n_factored):
         minimum = minimize_lbfgs(
             objective,
             packing.pack(**{b: coordinates[b] / scales[b] for b in coordinates}),

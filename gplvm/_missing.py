@@ -29,9 +29,6 @@ _PATTERNS = 4
 _PULL_BLOCKS = 16
 _MIN_ROWS = 32
 
-# From so many blocks on, `map_blocks` has two threads for them.
-_THREADED_BLOCKS = 8
-
 
 def missing_patterns(Y):
     """Features grouped by the rows in which they are observed.
@@ -78,6 +75,11 @@ class PatternLikelihood:
             (rows, features, likelihood_class(kernel, Y[np.ix_(rows, features)]))
             for rows, features in missing_patterns(Y)
         ]
+
+    @property
+    def n_factored(self):
+        """Rows of the largest matrix that an evaluation factors."""
+        return max(likelihood.n_factored for _, _, likelihood in self._patterns)
 
     def encode(self, embedding):
         """The coordinates to optimise: the latent positions themselves."""
@@ -213,7 +215,7 @@ class SparsePatternLikelihood(SparseLikelihood):
                 d_noise += gradient["noise_variance"]
             return value, dKuu, d_noise
 
-        return sum_parts(_map(reduce_some, row_blocks(len(Psi2), _PATTERNS)))
+        return sum_parts(map_blocks(reduce_some, row_blocks(len(Psi2), _PATTERNS)))
 
     def _statistics(self, kernel, X, Z, R):
         """psi0 (G,), R Psi1'Y (M, D) and R Psi2 R' (G, M, M) of the patterns."""
@@ -228,14 +230,14 @@ class SparsePatternLikelihood(SparseLikelihood):
             def covariances(rows, X=X_chunk):
                 return kernels.matrix(kernel, X[rows], Z) @ R.T
 
-            V = np.concatenate(_map(covariances, row_blocks(len(X_chunk))))
+            V = np.concatenate(map_blocks(covariances, row_blocks(len(X_chunk))))
 
             def add_up(patterns, V=V, few=few):
                 for pattern in range(patterns.start, patterns.stop):
                     V_few = V[few[pattern]]
                     Psi2[pattern] += V_few.T @ V_few
 
-            _map(add_up, row_blocks(n_patterns, _PATTERNS))
+            map_blocks(add_up, row_blocks(n_patterns, _PATTERNS))
             psi0 += self._observed[:, chunk] @ kernels.diagonal(kernel, X_chunk)
             with one_blas_thread():  # little of the work
                 P += V.T @ self._factor[chunk]
@@ -271,20 +273,8 @@ class SparsePatternLikelihood(SparseLikelihood):
 
         most = max(_MIN_ROWS, _PULL_ENTRIES // len(Z))
         size = min(max(_MIN_ROWS, len(X) // _PULL_BLOCKS), most)
-        dtheta, dZ = sum_parts(_map(pull, row_blocks(len(X), size)))
+        dtheta, dZ = sum_parts(map_blocks(pull, row_blocks(len(X), size)))
         return dtheta, dX, dZ
-
-
-def _map(function, blocks):
-    """`map_blocks`, with BLAS at one thread even where the blocks are too few.
-
-    The products with a pattern's few rows are small: BLAS's own threads would wait for
-    each other longer than they work.
-    """
-    if len(blocks) >= _THREADED_BLOCKS:
-        return map_blocks(function, blocks)
-    with one_blas_thread():
-        return [function(block) for block in blocks]
 
 
 class PatternPosterior:

@@ -7,7 +7,7 @@ the cores; for the thin matrices of a block that beats BLAS's own threads.
 import os
 from collections import deque
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import cache
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -26,7 +26,13 @@ _BLOCKS_PER_THREAD = 4
 # A product of fewer multiplications than this, about a millisecond, is done before the
 # threads of BLAS have found together; where the cores are busy, long before.
 _SMALL_PRODUCT = 10**8
-_SMALL_FACTOR = 200  # rows, likewise
+
+# Up to so many rows a factor is left to one thread: two would save a third of its time
+# at most, and round differently, which a long walk magnifies.
+_SMALL_FACTOR = 500
+
+# Whether this is one of the threads that share blocks, which has no others for its own.
+_is_sharing = ContextVar("is_sharing", default=False)
 
 
 @cache
@@ -35,8 +41,13 @@ def _blas():
 
 
 def n_threads():
-    """As many threads as BLAS would use, which is where users set their limit."""
-    return max((library.num_threads for library in _blas().lib_controllers), default=1)
+    """As many threads as BLAS would use, which is where users set their limit.
+
+    Whatever the contexts of this module have set. Within a map it is one.
+    """
+    if _is_sharing.get():
+        return 1
+    return max(map(_limit_of_users, _blas().lib_controllers), default=1)
 
 
 def row_blocks(n_rows, size=BLOCK_ROWS):
@@ -55,6 +66,11 @@ def whole_tiles(rows):
 
 _lock = Lock()
 _limited = {}  # path of a BLAS: (its threads before, the contexts that limit it)
+
+
+def _limit_of_users(library):
+    threads, _ = _limited.get(library.filepath, (library.num_threads, None))
+    return threads
 
 
 @contextmanager
@@ -105,7 +121,11 @@ def _set_threads(library, n_threads):
 
 
 def one_blas_thread():
-    """A context in which BLAS runs on one thread: for many small operations."""
+    """A context in which BLAS runs on one thread.
+
+    For many small operations, and for all whose rounding a long walk would magnify:
+    several threads of BLAS round as their number has it. Maps have theirs all the same.
+    """
     return _at_one_thread(_blas().lib_controllers)
 
 
@@ -114,8 +134,7 @@ def threads_for_factors(n_rows):
 
     numpy and scipy may each bring a BLAS, and the threads of either wait busily for
     work: between two large factorisations by scipy, a small product by numpy on all
-    the cores costs more than it saves. Small factors are done on one thread sooner
-    than others have woken up, and come out the same to the bit.
+    the cores costs more than it saves.
     """
     of_numpy, of_scipy = _blas_by_owner()
     if n_rows < _SMALL_FACTOR:
@@ -186,6 +205,7 @@ def _share(function, blocks, workers):
     results, numbers = [None] * len(blocks), iter(range(len(blocks)))
 
     def work():
+        _is_sharing.set(True)
         for i in numbers:
             results[i] = function(blocks[i])
 
@@ -193,7 +213,7 @@ def _share(function, blocks, workers):
     try:
         for other in others:
             queue.put(other)
-        work()
+        copy_context().run(work)
     except BaseException:
         deque(numbers, maxlen=0)  # nobody begins another block
         raise
@@ -258,11 +278,12 @@ if hasattr(os, "register_at_fork"):  # a fork has none of its parent's threads
 def map_blocks(function, blocks):
     """``[function(block) for block in blocks]``, in that order, on threads.
 
-    The order of the results, and so of any sum over them, does not depend on the
-    number of threads.
+    BLAS is at one thread meanwhile, however few blocks there are: neither the order of
+    the results, and so of any sum over them, nor their rounding depend on the number of
+    threads.
     """
     workers = min(n_threads(), len(blocks) // _BLOCKS_PER_THREAD)
-    if workers <= 1:
-        return [function(block) for block in blocks]
     with one_blas_thread():
+        if workers <= 1:
+            return [function(block) for block in blocks]
         return _share(function, blocks, workers)

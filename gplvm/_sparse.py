@@ -6,7 +6,6 @@ A chunk's covariance with the inducing inputs is made anew for the second map, s
 nothing of N x M entries exists at any time.
 """
 
-from contextlib import nullcontext
 from functools import reduce
 
 import numpy as np
@@ -37,10 +36,6 @@ _CHUNK_ROWS = 128
 # number of threads: the result does not depend on it.
 _MAX_SPANS = 16
 
-# Up to this many inducing points the M x M algebra is done before BLAS's own threads
-# have found together; on a busy machine that has been seen to take 100 times longer.
-_MAX_SERIAL = 256
-
 
 class SparseLikelihood:
     """The collapsed variational bound with inducing inputs and latent positions.
@@ -66,6 +61,8 @@ class SparseLikelihood:
     NotImplementedError
         If a WhiteKernel stands anywhere but in a sum, or there is nothing else.
     """
+
+    n_factored = 0  # rows of a matrix that would be worth the threads of BLAS
 
     def __init__(self, kernel, Y):
         self.kernel = kernel
@@ -117,14 +114,13 @@ class SparseLikelihood:
             Only if `eval_gradient`.
         """
         kernel, noise_variance = self._latent_kernel_and_noise(theta)
-        n_inducing = len(inducing_points)
-        with _blas_threads(n_inducing):
+        with one_blas_thread():
             Kuu, pull_Kuu = kernels.evaluate(kernel, inducing_points)
             R = whitening(Kuu, JITTER)
         statistics = self._statistics(
             kernel, embedding, inducing_points, self._factor, R
         )
-        with _blas_threads(n_inducing):
+        with one_blas_thread():
             value, gradient = whitened_bound(
                 *statistics,
                 self._y_squared,
@@ -271,13 +267,6 @@ def initial_inducing_points(embedding, n_inducing, random_state=None):
             weight[chosen] = 0.0
         chosen.append(random_state.choice(n_samples, p=weight / weight.sum()))
     return embedding[chosen].copy()
-
-
-def _blas_threads(n_inducing):
-    """A context in which BLAS has as many threads as M x M matrices are worth."""
-    if n_inducing > _MAX_SERIAL:
-        return nullcontext()
-    return one_blas_thread()
 
 
 def _split_noise(kernel):

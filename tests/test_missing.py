@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.gaussian_process import kernels as sk
 
-from gplvm import GPLVM, _missing
+from gplvm import GPLVM, _missing, _parallel
 from gplvm._latent import _filled
 from gplvm._likelihoods import DenseLikelihood
 from gplvm._missing import (
@@ -108,7 +108,7 @@ def test_summing_the_fewer_rows_changes_nothing(n, d, share, threads, seed):
         patch.setattr(_missing, "BLOCK_ROWS", 7)
         patch.setattr(_missing, "_SUM_ENTRIES", 1)
         patch.setattr(_missing, "_MIN_ROWS", 4)
-        patch.setattr(_missing, "_THREADED_BLOCKS", 8 if threads else 1000)
+        patch.setattr(_parallel, "_BLOCKS_PER_THREAD", 1 if threads else 1000)
         value, gradient = together.log_likelihood(X, Z, THETA, eval_gradient=True)
     apart = PatternLikelihood(SparseLikelihood, KERNEL, Y)
     expected = apart.log_likelihood(X, Z, THETA, eval_gradient=True)
