@@ -1,7 +1,6 @@
 """The Gaussian-process latent variable model as an estimator."""
 
 import warnings
-from contextlib import nullcontext
 from numbers import Integral, Real
 
 import numpy as np
@@ -548,13 +547,9 @@ class GPLVM(LatentModel):
                 _warn_of_interruption("in parallel restarts: the first start is kept")
                 problem = {**problem, "max_iter": 1, "warn": False}
                 return [maximize(starts[0], **problem)]
-        few_threads = one_blas_thread if len(starts) > 1 else nullcontext
-
-        def walk(start):
-            with few_threads():
-                return maximize(start, report=report, **problem)
-
-        return walks_from(starts, walk)
+        return walks_from(
+            starts, lambda start: maximize(start, report=report, **problem)
+        )
 
     def _warm_blocks(self, Y, kernel, n_inducing):
         """The last fit's blocks and mapping, if this fit has the same shapes."""
@@ -716,8 +711,7 @@ def _with_inducing(start, n_inducing, random_state):
 def _walk_or_error(start, problem):
     """A walk, or why there is none: one that fails must not end the others."""
     try:
-        with one_blas_thread():
-            return maximize(start, **problem)
+        return maximize(start, **problem)
     except BadStartError as error:
         return error
 

@@ -14,8 +14,8 @@ from gplvm._centred import CentredSparse
 from gplvm._parallel import (
     TILE,
     map_blocks,
+    one_blas_thread,
     row_blocks,
-    threads_for_factors,
     whole_tiles,
 )
 from gplvm.gradients.gaussian_process import (
@@ -104,11 +104,6 @@ class DenseLikelihood:
         self.Y = Y
         self._factor = data_factor(Y)
 
-    @property
-    def n_factored(self):
-        """Rows of the matrix that an evaluation factors."""
-        return len(self.Y)
-
     def encode(self, embedding):
         """The coordinates to optimise: the latent positions themselves."""
         return embedding
@@ -126,7 +121,7 @@ class DenseLikelihood:
         blocks of rows that stay in cache; beside it stands what the kernel's pullback
         needs of each block, for most kernels that triangle of K once more.
         """
-        with threads_for_factors(len(self.Y)):
+        with one_blas_thread():
             return self._log_likelihood(embedding, theta, eval_gradient)
 
     def _log_likelihood(self, embedding, theta, eval_gradient):
@@ -188,7 +183,7 @@ class DenseLikelihood:
         """W = K^-1 Y, C = L^-1 with K = L L'."""
         kernel = self.kernel.clone_with_theta(theta[:-1])
         noise_variance = float(np.exp(theta[-1]))
-        with threads_for_factors(len(self.Y)):
+        with one_blas_thread():
             K = kernels.matrix(kernel, embedding)
             np.einsum("ii->i", K)[:] += noise_variance
             L = _linalg.cholesky(K)
@@ -217,8 +212,6 @@ class LinearLikelihood:
     Y : ndarray or CentredSparse of shape (n_samples, n_features)
         Data, centred.
     """
-
-    n_factored = 0
 
     def __init__(self, kernel, Y):
         self.kernel = kernel

@@ -9,8 +9,8 @@ import warnings
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import lapack
 
+from gplvm import _triangles
 from gplvm._validation import NotFiniteError
 
 JITTER_LADDER = (0.0, *(10.0**power for power in range(-10, -3)))
@@ -67,8 +67,8 @@ def cholesky_of(make):
             if scale <= 0:
                 break
             K.flat[:: K.shape[0] + 1] += relative_jitter * scale
-        factor, info = lapack.dpotrf(K.T, lower=0, clean=0, overwrite_a=1)
-        if info == 0 and np.isfinite(np.diagonal(factor)).all():
+        L, is_positive = _triangles.factor(K)
+        if is_positive and np.isfinite(np.diagonal(L)).all():
             if relative_jitter:
                 warnings.warn(
                     "A covariance matrix was numerically singular; "
@@ -77,7 +77,7 @@ def cholesky_of(make):
                     RuntimeWarning,
                     stacklevel=3,
                 )
-            return factor.T
+            return L
     raise NotPositiveDefiniteError(
         f"A covariance matrix of {K.shape[0]} rows is not positive definite, not even "
         f"with {JITTER_LADDER[-1]:.0e} of its mean diagonal added. Scale the data to "
@@ -92,8 +92,7 @@ def log_determinant(L):
 
 def solve(L, B):
     """``(L L')^-1 B`` for a Cholesky factor `L` (n, n) and `B` (n, k)."""
-    solution, _ = lapack.dpotrs(L.T, B, lower=0)
-    return solution
+    return _triangles.solve(L, np.array(B, dtype=float, order="F"))
 
 
 def inverse(L):
@@ -107,10 +106,10 @@ def inverse_factor(L):
     A quadratic form k K^-1 k' computed as |L^-1 k'|^2 loses the square root of the
     digits that it would lose through K^-1.
     """
-    factor, _ = lapack.dtrtri(L.T, lower=0)
+    factor, _ = _triangles.invert(L.copy())
     if len(L) > _SMALL:
-        return np.tril(factor.T)
-    return np.where(_lower(len(L)), factor.T, 0.0)
+        return _without_upper(factor)
+    return np.where(_lower(len(L)), factor, 0.0)
 
 
 @lru_cache(maxsize=4)
@@ -121,9 +120,11 @@ def _lower(n):
 
 def inverse_factor_in_place(L):
     """`inverse_factor` in the memory of the factor `L`."""
-    triangle, info = lapack.dtrtri(L.T, lower=0, overwrite_c=1)
-    _check_diagonal(triangle, info)
-    factor = triangle.T
+    return _without_upper(_inverted(L))
+
+
+def _without_upper(factor):
+    """It with zeros above the diagonal, in place, block by block."""
     for start in range(0, len(factor), _BLOCK):
         rows = slice(start, start + _BLOCK)
         factor[rows, rows] = np.tril(factor[rows, rows])
@@ -133,16 +134,16 @@ def inverse_factor_in_place(L):
 
 def inverse_in_place(L):
     """The lower triangle of ``(L L')^-1``, in the memory of the factor `L`."""
-    triangle, info = lapack.dpotri(L.T, lower=0, overwrite_c=1)
-    _check_diagonal(triangle, info)
-    return triangle.T
+    return _triangles.square(_inverted(L))
 
 
-def _check_diagonal(triangle, info):
-    if info != 0:
+def _inverted(L):
+    inverse, has_inverse = _triangles.invert(L)
+    if not has_inverse:
         raise NotPositiveDefiniteError(
-            f"A Cholesky factor of {len(triangle)} rows has a zero on its diagonal."
+            f"A Cholesky factor of {len(L)} rows has a zero on its diagonal."
         )
+    return inverse
 
 
 def symmetrize(A, block=_BLOCK):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gplvm._optimize import Packing, minimize_lbfgs
-from gplvm._parallel import threads_for_factors
+from gplvm._parallel import one_blas_thread
 from gplvm.gradients.prediction import standard_normal
 
 # Every row speaks about theta, and one row about a position: the curvature along theta
@@ -127,7 +127,7 @@ def maximize(
         packing.pack(**{**infinite, "theta": sign * side / theta_scale}) * sign
         for side, sign in zip(theta_bounds.T, (-1.0, 1.0), strict=True)
     ]
-    with threads_for_factors(likelihood.n_factored):
+    with one_blas_thread():
         minimum = minimize_lbfgs(
             objective,
             packing.pack(**{b: coordinates[b] / scales[b] for b in coordinates}),

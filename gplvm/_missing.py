@@ -76,11 +76,6 @@ class PatternLikelihood:
             for rows, features in missing_patterns(Y)
         ]
 
-    @property
-    def n_factored(self):
-        """Rows of the largest matrix that an evaluation factors."""
-        return max(likelihood.n_factored for _, _, likelihood in self._patterns)
-
     def encode(self, embedding):
         """The coordinates to optimise: the latent positions themselves."""
         return embedding

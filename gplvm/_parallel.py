@@ -27,10 +27,6 @@ _BLOCKS_PER_THREAD = 4
 # threads of BLAS have found together; where the cores are busy, long before.
 _SMALL_PRODUCT = 10**8
 
-# Up to so many rows a factor is left to one thread: two would save a third of its time
-# at most, and round differently, which a long walk magnifies.
-_SMALL_FACTOR = 500
-
 # Whether this is one of the threads that share blocks, which has no others for its own.
 _is_sharing = ContextVar("is_sharing", default=False)
 
@@ -127,19 +123,6 @@ def one_blas_thread():
     several threads of BLAS round as their number has it. Maps have theirs all the same.
     """
     return _at_one_thread(_blas().lib_controllers)
-
-
-def threads_for_factors(n_rows):
-    """A context for factors and inverses, by scipy, of a matrix of so many rows.
-
-    numpy and scipy may each bring a BLAS, and the threads of either wait busily for
-    work: between two large factorisations by scipy, a small product by numpy on all
-    the cores costs more than it saves.
-    """
-    of_numpy, of_scipy = _blas_by_owner()
-    if n_rows < _SMALL_FACTOR:
-        return _at_one_thread(of_numpy + of_scipy)
-    return _at_one_thread(of_numpy if of_scipy else [])
 
 
 def threads_for_products(multiplications):
@@ -275,14 +258,14 @@ if hasattr(os, "register_at_fork"):  # a fork has none of its parent's threads
     os.register_at_fork(after_in_child=_queue.cache_clear)
 
 
-def map_blocks(function, blocks):
+def map_blocks(function, blocks, per_thread=_BLOCKS_PER_THREAD):
     """``[function(block) for block in blocks]``, in that order, on threads.
 
     BLAS is at one thread meanwhile, however few blocks there are: neither the order of
     the results, and so of any sum over them, nor their rounding depend on the number of
     threads.
     """
-    workers = min(n_threads(), len(blocks) // _BLOCKS_PER_THREAD)
+    workers = min(n_threads(), len(blocks) // per_thread)
     with one_blas_thread():
         if workers <= 1:
             return [function(block) for block in blocks]

@@ -62,8 +62,6 @@ class SparseLikelihood:
         If a WhiteKernel stands anywhere but in a sum, or there is nothing else.
     """
 
-    n_factored = 0  # rows of a matrix that would be worth the threads of BLAS
-
     def __init__(self, kernel, Y):
         self.kernel = kernel
         self.Y = Y

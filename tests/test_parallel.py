@@ -12,9 +12,11 @@ import weakref
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gplvm import GPLVM, _parallel
+from gplvm import GPLVM, BayesianGPLVM, LinearAutoencoder, _parallel
 
 
 def _threads():
@@ -33,8 +35,6 @@ def two_threads():
     "context",
     [
         _parallel.one_blas_thread,
-        lambda: _parallel.threads_for_factors(1000),
-        lambda: _parallel.threads_for_factors(10),
         lambda: _parallel.threads_for_products(10**9),
     ],
 )
@@ -205,17 +205,56 @@ def test_blocks_may_map_blocks():
         assert map_blocks(outer, range(6)) == [6 * block for block in range(6)]
 
 
+def _digits(n_rows, share_missing=0.0):
+    rng = np.random.default_rng(0)
+    X = load_digits().data[:n_rows, 2:42:3] + rng.normal(size=(n_rows, 14))
+    X[rng.random(X.shape) < share_missing] = np.nan
+    return X
+
+
+def _walked(model, X):
+    fitted = clone(model).set_params(random_state=0).fit(X)
+    place = "components_" if hasattr(fitted, "components_") else "embedding_"
+    return getattr(fitted, place), fitted.loss_curve_
+
+
+def _assert_equal(walks):
+    for walk in walks[1:]:
+        for one, other in zip(walks[0], walk, strict=True):
+            assert_array_equal(one, other)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("kernel", ["rbf", "linear"])
-def test_small_fits_are_the_same_to_the_bit_whatever_the_threads(kernel):
-    X = np.random.default_rng(0).normal(size=(60, 4)) ** 3
-    fits = []
-    for threads in (1, 2):
+@pytest.mark.parametrize(
+    ("model", "X"),
+    [
+        (GPLVM(max_iter=5), _digits(700)),
+        (GPLVM(max_iter=5), _digits(60, 0.02)),
+        (GPLVM(kernel="linear"), _digits(450)),
+        (GPLVM(n_inducing=20, max_iter=30), _digits(450)),
+        (GPLVM(n_inducing=20, max_iter=30), _digits(450, 0.1)),
+        (GPLVM(n_inducing=20, back_constraint="mlp", max_iter=9), _digits(450)),
+        (BayesianGPLVM(2, n_inducing=20, max_iter=30), _digits(450)),
+        (BayesianGPLVM(2, n_inducing=20, max_iter=10), _digits(450, 0.1)),
+        (BayesianGPLVM(2, n_inducing=9, batch_size=50, max_iter=5), _digits(200)),
+        (LinearAutoencoder(3, activation="relu"), _digits(450)),
+        (LinearAutoencoder(3, activation="relu", solver="adam"), _digits(450)),
+    ],
+)
+def test_fits_are_the_same_to_the_bit_whatever_the_threads(model, X):
+    walks = []
+    for threads in (1, 2, 3):
         with threadpool_limits(threads, user_api="blas"):
-            model = GPLVM(kernel=kernel, max_iter=5, tol=1.0).fit(X)
-            fits.append((model.embedding_, model.score_samples(X[:9] + 0.1)))
-    for one, other in zip(*fits, strict=True):
-        assert_array_equal(one, other)
+            walks.append(_walked(model, X))
+    _assert_equal(walks)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_restarts_are_the_same_to_the_bit_whatever_the_jobs():
+    """Processes of several jobs have fewer threads each."""
+    X = _digits(300)
+    model = GPLVM(n_restarts=2, max_iter=5)
+    _assert_equal([_walked(model.set_params(n_jobs=n), X) for n in (1, 2)])
 
 
 @pytest.mark.parametrize("after", [False, True])
