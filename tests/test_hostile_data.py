@@ -8,6 +8,7 @@ import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
@@ -180,6 +181,29 @@ def test_infinities_of_both_signs_have_no_warning(model):
     X[0, 0], X[1, 1] = np.inf, -np.inf
     with pytest.raises(ValueError, match="infinity"):
         model.fit(X, np.arange(12) % 3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "model", [LinearAutoencoder(), SwishMLPClassifier(2), GPLVM(), BayesianGPLVM(2)]
+)
+def test_masks_and_integers_beyond_floating_point_are_refused(model):
+    X, y = _table(), np.arange(12) % 3
+    masked = np.ma.masked_greater(X, 1.0)
+    beyond = X.astype(object)
+    beyond[0, 0] = 10**400
+    model = clone(model).set_params(max_iter=3).fit(np.ma.masked_array(X), y)
+    for wrong, message in ((masked, "Masked"), (beyond, "too large for double")):
+        for method in ("fit", "transform", "impute"):
+            if hasattr(model, method):
+                with pytest.raises(ValueError, match=message):
+                    getattr(model, method)(wrong, *[y] * (method == "fit"))
+    if hasattr(model, "inverse_transform"):
+        with pytest.raises(ValueError, match="Masked"):
+            model.inverse_transform(np.ma.masked_equal(np.eye(2), 0))
+    else:
+        with pytest.raises(ValueError, match="Masked"):
+            model.fit(X, y, sample_weight=np.ma.masked_equal(y, 0))
 
 
 # --- Gaussian-process models ----------------------------------------------------------
@@ -437,6 +461,14 @@ def test_constant_data_have_a_model(model, holes):
     mean, std = model.inverse_transform(model.transform(X), return_std=True)
     assert_allclose(mean, 7.0, atol=1e-6)
     assert (std > 0).all()
+
+
+def test_a_constant_kernel_alone_is_a_model():
+    X = _curve()
+    model = GPLVM(1, kernel=ConstantKernel(), max_iter=20).fit(X)
+    K = model.kernel_.constant_value + model.noise_variance_ * np.eye(len(X))
+    expected = multivariate_normal(cov=K).logpdf((X - model.mean_).T).sum()
+    assert_allclose(model.log_likelihood(), expected)
 
 
 @pytest.mark.parametrize("batch_size", [None, 5])
