@@ -42,7 +42,7 @@ ACTIVATIONS = {
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(W=2, X=2)
+@takes_arrays(W=2, X=2, alpha=0)
 def autoencoder_loss(W, X, *, activation="identity", alpha=0.0, eval_gradient=False):
     """Squared reconstruction error of an autoencoder with tied weights.
 
@@ -248,7 +248,7 @@ def centred_autoencoder_loss(W, X, mean, *, alpha=0.0, eval_gradient=False):
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(W=2, S=None)
+@takes_arrays(W=2, S=None, alpha=0)
 def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     """The linear autoencoder's loss from the Gram matrix of the data.
 
@@ -309,7 +309,7 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     # A = W S, C = A W' and E = W W' - I: tr(M S M) = tr(S) - tr(C) + tr(C E),
     # W S M = C W - A and W M S = E A. Near the optimum E and C W - A vanish by
     # themselves, so that the gradient does not cancel.
-    S = as_moments(S)
+    S = as_moments(S, W)
     A = W @ S
     C = A @ W.T
     E = W @ W.T
@@ -321,9 +321,16 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     return loss, (C @ W - A) + E @ A + alpha * W
 
 
-def as_moments(S):
-    """`S` as an array, unless it is an operator."""
-    return S if isinstance(S, LinearOperator) else np.asarray(S)
+def as_moments(S, W):
+    """`S` as an array, unless it is an operator; refused if it does not fit `W`."""
+    S = S if isinstance(S, LinearOperator) else np.asarray(S)
+    n_features = W.shape[1]
+    if S.shape != (n_features, n_features):
+        raise ValueError(
+            f"S has shape {S.shape}; weights of shape {W.shape} need "
+            f"{(n_features, n_features)}"
+        )
+    return S
 
 
 def shrink_axes(axes, variances, alpha):
