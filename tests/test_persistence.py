@@ -32,7 +32,6 @@ from gplvm._files import FORMAT, read_container, write_container
 from gplvm.kernels import register_rule
 from gplvm.kernels.covariance import RULES
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
 X, Y = X[::4], Y[::4]
