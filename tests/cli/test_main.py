@@ -45,6 +45,10 @@ def test_help_has_examples(command, name):
             "--kernel is for --model gplvm, not linear",
         ),
         (["embed", "x", "--output", "y", "--kernel", "linear"], "choice: 'linear'"),
+        (["embed", "", "--output", "y"], "embed: error: the name of the input is"),
+        (["embed", "x", "--output", ""], "embed: error: the name of the output is"),
+        (["creatures", ""], "creatures: error: the name of the output is empty"),
+        (["predict", "", "x"], "predict: error: the name of the model is empty"),
         (
             ["embed", "x", "--output", "y", "--inducing", "few"],
             "'few' is not a whole number of at least 1, auto or none",

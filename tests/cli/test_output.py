@@ -161,6 +161,20 @@ def test_a_file_is_no_folder(tmp_path):
         pass
 
 
+def test_too_deep_a_folder_is_told(tmp_path):
+    folder = OutputFolder(tmp_path / ("d/" * 1500))
+    with pytest.raises(UserError, match="too deep a folder"), folder:
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_parents_of_nothing_are_taken_away(tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UserError), OutputFolder(tmp_path / "there" / "a" / "b" / "c"):
+        raise UserError
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_a_link_to_nothing_is_told_before_any_work(tmp_path, force):
     (tmp_path / "link").symlink_to("nowhere")
