@@ -58,19 +58,24 @@ def keeps_last_fit(fit):
 def validated(estimator, X, *args, **kwargs):
     """scikit-learn's `validate_data`, and what it lets through is refused too."""
     with _refusals(X, *args):
-        return validate_data(estimator, X, *args, **kwargs)
+        checked = validate_data(estimator, X, *args, **kwargs)
+    if isinstance(checked, tuple):
+        return _canonical(checked[0]), *checked[1:]
+    return _canonical(checked)
 
 
 def checked_array(array, **kwargs):
     """scikit-learn's `check_array`, as `validated` is its `validate_data`."""
     with _refusals(array):
-        return check_array(array, **kwargs)
+        return _canonical(check_array(array, **kwargs))
 
 
 @contextmanager
 def _refusals(*arrays):
     for array in arrays:
         _refuse_masked(array)
+        if issparse(array):
+            _refuse_indices(array)
     try:
         with np.errstate(invalid="ignore"):  # where inf meets -inf
             yield
@@ -78,6 +83,23 @@ def _refusals(*arrays):
         raise ValueError(
             f"An entry is too large for double precision: {error}"
         ) from error
+
+
+def _refuse_indices(array):
+    """scipy trusts the indices of a sparse array, and reads beyond its memory."""
+    if array.format in ("csr", "csc", "bsr"):
+        parts = (array.data, array.indices, array.indptr)
+        type(array)(parts, shape=array.shape).check_format(full_check=True)
+    elif array.format == "coo":
+        type(array)((array.data, array.coords), shape=array.shape)
+
+
+def _canonical(array):
+    """A sparse array without duplicates, which scipy would add up in the user's own."""
+    if issparse(array) and not array.has_canonical_format:
+        array = array.copy()
+        array.sum_duplicates()
+    return array
 
 
 def _refuse_masked(array):

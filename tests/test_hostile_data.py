@@ -206,6 +206,48 @@ def test_masks_and_integers_beyond_floating_point_are_refused(model):
             model.fit(X, y, sample_weight=np.ma.masked_equal(y, 0))
 
 
+SPARSE = [
+    GPLVM(kernel="linear"),
+    LinearAutoencoder(random_state=0),
+    SwishMLPClassifier(2, max_iter=20, random_state=0),
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("model", SPARSE)
+@pytest.mark.parametrize("form", ["csr", "csc"])
+def test_duplicates_of_sparse_data_are_summed_in_a_copy(model, form):
+    X, y = _table(), np.arange(12) % 3
+    rows, columns = np.indices(X.shape).reshape(2, -1)[:, ::-1]
+    values = X[rows, columns]
+    parts = np.concatenate([0.25 * values, 0.75 * values])
+    twice = sparse.coo_array((parts, (np.tile(rows, 2), np.tile(columns, 2))), X.shape)
+    order = np.argsort(twice.row if form == "csr" else twice.col, kind="stable")
+    major, minor = (twice.row, twice.col) if form == "csr" else (twice.col, twice.row)
+    counts = np.bincount(major)
+    kind = {"csr": sparse.csr_array, "csc": sparse.csc_array}[form]
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    twice = kind((parts[order], minor[order], ends), shape=X.shape)
+    before = [part.copy() for part in (twice.data, twice.indices, twice.indptr)]
+    found = clone(model).fit(twice, y).transform(twice)
+    assert_allclose(found, clone(model).fit(X, y).transform(X), atol=1e-6)
+    after = twice.data, twice.indices, twice.indptr
+    for one, other in zip(before, after, strict=True):
+        assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("model", SPARSE)
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr"])
+def test_indices_of_sparse_data_beyond_their_shape_are_refused(model, form):
+    X = sparse.csr_array(_table()).asformat(form)
+    if form == "coo":
+        X.coords[0][-1] = 50
+    else:
+        X.indices[-1] = 50
+    with pytest.raises(ValueError, match=r"must be < |exceeds matrix dimension"):
+        clone(model).fit(X, np.arange(12) % 3)
+
+
 # --- Gaussian-process models ----------------------------------------------------------
 
 
