@@ -65,15 +65,15 @@ class OutputFolder:
         return self._temporary
 
     def __exit__(self, kind, error, traceback):
-        try:
-            if kind is None:
-                with undisturbed_by_signals():
+        with undisturbed_by_signals():  # a second Ctrl-C would leave the rest
+            try:
+                if kind is None:
                     self._publish()
-        finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-            with contextlib.suppress(OSError):  # not empty: the output is in it
-                for path in self._parents:
-                    path.rmdir()
+            finally:
+                shutil.rmtree(self._temporary, ignore_errors=True)
+                with contextlib.suppress(OSError):  # not empty: the output is in it
+                    for path in self._parents:
+                        path.rmdir()
 
     def _publish(self):
         files = sorted(

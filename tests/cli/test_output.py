@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import shutil
+import signal
 import sys
 
 import pytest
 
-from gplvm.cli._errors import Interrupted, UserError
+from gplvm.cli._errors import Interrupted, UserError, stopped_by_signals
 from gplvm.cli._output import MANIFEST, OutputFolder
 
 
@@ -100,6 +102,24 @@ def test_an_exception_leaves_everything_as_it_was(tmp_path, error):
         _write(folder, mine="new", one="1")
         raise error
     assert _read(tmp_path) == {"out/mine": "m"}
+
+
+def test_a_second_ctrl_c_leaves_nothing_either(tmp_path, monkeypatch):
+    genuine = shutil.rmtree
+
+    def slow(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        genuine(*arguments, **options)
+
+    monkeypatch.setattr("shutil.rmtree", slow)
+    with (
+        pytest.raises(Interrupted),
+        stopped_by_signals(),
+        OutputFolder(tmp_path / "out") as folder,
+    ):
+        _write(folder, one="1")
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("last", range(1, 8))
