@@ -72,6 +72,9 @@ def checked_array(array, **kwargs):
 
 @contextmanager
 def _refusals(*arrays):
+    dtype = getattr(arrays[0], "dtype", None)
+    if getattr(dtype, "kind", None) in ("m", "M"):
+        raise TypeError(f"Dates and durations ({dtype}) are no numbers.")
     for array in arrays:
         _refuse_masked(array)
         if issparse(array):
@@ -104,7 +107,7 @@ def _canonical(array):
 
 def _refuse_masked(array):
     """numpy drops a mask, and what it hides would be taken for data."""
-    if np.ma.is_masked(array):
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise ValueError(
             "Masked entries cannot be told from others. Use filled(numpy.nan): NaN is "
             "a missing value to the GP models."

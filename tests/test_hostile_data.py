@@ -187,16 +187,22 @@ def test_infinities_of_both_signs_have_no_warning(model):
 @pytest.mark.parametrize(
     "model", [LinearAutoencoder(), SwishMLPClassifier(2), GPLVM(), BayesianGPLVM(2)]
 )
-def test_masks_and_integers_beyond_floating_point_are_refused(model):
+def test_masks_dates_and_integers_beyond_floating_point_are_refused(model):
     X, y = _table(), np.arange(12) % 3
     masked = np.ma.masked_greater(X, 1.0)
     beyond = X.astype(object)
     beyond[0, 0] = 10**400
     model = clone(model).set_params(max_iter=3).fit(np.ma.masked_array(X), y)
-    for wrong, message in ((masked, "Masked"), (beyond, "too large for double")):
+    dates = np.arange(X.size).reshape(X.shape)
+    for wrong, error, message in (
+        (masked, ValueError, "Masked"),
+        (beyond, ValueError, "too large for double"),
+        (dates.astype("M8[D]"), TypeError, "Dates"),
+        (dates.astype("m8[s]"), TypeError, "Dates"),
+    ):
         for method in ("fit", "transform", "impute"):
             if hasattr(model, method):
-                with pytest.raises(ValueError, match=message):
+                with pytest.raises(error, match=message):
                     getattr(model, method)(wrong, *[y] * (method == "fit"))
     if hasattr(model, "inverse_transform"):
         with pytest.raises(ValueError, match="Masked"):
@@ -204,6 +210,8 @@ def test_masks_and_integers_beyond_floating_point_are_refused(model):
     else:
         with pytest.raises(ValueError, match="Masked"):
             model.fit(X, y, sample_weight=np.ma.masked_equal(y, 0))
+        with pytest.raises(ValueError, match="holds NaN"):
+            clone(model).partial_fit(X, y, classes=[0.0, 1.0, 2.0, np.nan])
 
 
 SPARSE = [
@@ -469,6 +477,20 @@ def test_a_failed_restart_does_not_fail_the_fit(monkeypatch, n_jobs):
         for name in ("exact", "bayesian"):
             model = clone(GP_MODELS[name]).set_params(n_restarts=3, n_jobs=n_jobs)
             assert np.isfinite(model.fit(_curve()).score(_curve()))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_there_are_no_more_processes_than_restarts(monkeypatch):
+    asked, genuine = [], _gplvm.Parallel
+
+    def parallel(n_jobs):
+        asked.append(n_jobs)
+        return genuine(n_jobs=1)
+
+    monkeypatch.setattr(_gplvm, "Parallel", parallel)
+    model = GPLVM(1, n_restarts=3, n_jobs=10**4, max_iter=3, random_state=0)
+    model.fit(_curve())
+    assert asked == [3]
 
 
 @short
