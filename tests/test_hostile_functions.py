@@ -164,6 +164,12 @@ def test_moments_of_another_size_are_refused(function, S):
         function(**{**arrays, "S": S})
 
 
+@pytest.mark.parametrize("function", ["autoencoder_loss", "paths"])
+def test_data_of_other_columns_than_the_weights_are_refused(function):
+    with pytest.raises(ValueError, match="as many columns"):
+        CASES[function][0](W=X[:2], X=Z)
+
+
 @pytest.mark.parametrize("kernel", [sk.RBF(), sk.RBF([1.0, 2.0]), sk.ConstantKernel()])
 def test_inputs_of_another_dimension_are_refused(kernel):
     line = Z[:, :1]
@@ -306,8 +312,10 @@ def test_displays_refuse_what_matplotlib_cannot_place():
         plotting.LossCurveDisplay({"fit": [1e308, -1e308]}),
         plotting.RelevanceDisplay([1e308, 1.0]),
         plotting.ReconstructionDisplay(tiles[0], tiles[0], std=1e308 * tiles[0]),
+        plotting.ReconstructionDisplay(tiles[0], tiles[0], std=np.inf * tiles[0]),
+        plotting.ReconstructionDisplay(np.where(tiles[0] > 0, np.inf, 0), tiles[0]),
     ):
-        with pytest.raises(ValueError, match="holds numbers beyond"):
+        with pytest.raises(ValueError, match="or numbers beyond"):
             display.plot()
     with pytest.raises(ValueError, match="thumbnail_size must lie"):
         display = plotting.LatentSpaceDisplay(points, images=np.ones((4, 2, 2)))

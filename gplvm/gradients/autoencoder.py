@@ -109,6 +109,7 @@ def autoencoder_loss(W, X, *, activation="identity", alpha=0.0, eval_gradient=Fa
         raise ValueError(
             f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}"
         )
+    _check_columns(W, X)
     return tied_weights_loss(W, X, activation, alpha, eval_gradient=eval_gradient)
 
 
@@ -182,11 +183,19 @@ def autoencoder_gradient_paths(W, X):
     >>> encoder, decoder
     (array([[0., 0.]]), array([[-12.,   0.]]))
     """
+    _check_columns(W, X)
     # L = ||R||^2 / 2, dL = tr(R' dR), dR = dH W + H dW with dH = X dW': the first
     # summand gives (R W')' X, the second H' R.
     H = X @ W.T
     R = H @ W - X
     return (R @ W.T).T @ X, H.T @ R
+
+
+def _check_columns(W, X):
+    if W.shape[1] != X.shape[1]:
+        raise ValueError(
+            f"W and X have shapes {W.shape} and {X.shape}, expected as many columns"
+        )
 
 
 def centred_autoencoder_loss(W, X, mean, *, alpha=0.0, eval_gradient=False):

@@ -67,8 +67,8 @@ def name_estimators(estimators):
 def drawable(values, name, ndim=None):
     """`values` as an array of double precision that matplotlib can draw."""
     values = np.asarray(real_array(values, name, ndim), dtype=float)
-    if (np.isfinite(values) & (np.abs(values) > _LARGEST)).any():
-        raise ValueError(f"{name} holds numbers beyond {_LARGEST}: divide them.")
+    if (np.abs(values) > _LARGEST).any():  # NaN is missing, or refused elsewhere
+        raise ValueError(f"{name} holds infinity, or numbers beyond {_LARGEST}.")
     return values
 
 
