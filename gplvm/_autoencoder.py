@@ -14,7 +14,7 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from gplvm._autoencoder_solvers import (
     NonlinearProblem,
@@ -30,6 +30,7 @@ from gplvm._optimize import FitMonitor
 from gplvm._parallel import one_blas_thread
 from gplvm._validation import (
     all_or_nothing,
+    checked_array,
     refuse_infinite,
     refuse_nan,
     refuse_overflow,
@@ -435,7 +436,7 @@ class LinearAutoencoder(
             The reconstructed data.
         """
         check_is_fitted(self)
-        Z = check_array(X, input_name="X", dtype=[np.float64, np.float32])
+        Z = checked_array(X, input_name="X", dtype=[np.float64, np.float32])
         n_components = len(self.components_)
         if Z.shape[1] != n_components:
             raise ValueError(

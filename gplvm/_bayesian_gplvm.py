@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import kernels as sk
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from gplvm import _diagnostics, _latent, kernels
 from gplvm._batch_fitting import BatchFitting
@@ -28,6 +28,7 @@ from gplvm._validation import (
     FAR_ARGUMENTS,
     FAR_POSITIONS,
     FAR_ROWS,
+    checked_array,
     finite_or_refused,
     given_or_fitted,
     keeps_last_fit,
@@ -609,8 +610,8 @@ class BayesianGPLVM(BatchFitting, LatentModel):
         if latent_std is None:
             return super().inverse_transform(Z, return_std)
         check_is_fitted(self)
-        Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
-        latent_std = check_array(latent_std, dtype=float, input_name="latent_std")
+        Z = checked_array(Z, dtype=[np.float64, np.float32], input_name="Z")
+        latent_std = checked_array(latent_std, dtype=float, input_name="latent_std")
         expected = (len(Z), self.n_components_)
         for name, given in [("Z", Z), ("latent_std", latent_std)]:
             if given.shape != expected:

@@ -537,9 +537,10 @@ class GPLVM(LatentModel):
 
     def _walks(self, starts, report, problem):
         """Blocks and `Minimum` from each start; Ctrl-C ends them all."""
-        if len(starts) > 1 and effective_n_jobs(self.n_jobs) > 1:
+        n_jobs = min(effective_n_jobs(self.n_jobs), len(starts))  # no idle processes
+        if n_jobs > 1:
             try:
-                ends = Parallel(n_jobs=self.n_jobs)(
+                ends = Parallel(n_jobs=n_jobs)(
                     delayed(_walk_or_error)(start, problem) for start in starts
                 )
                 return walks_from(ends, _raised)

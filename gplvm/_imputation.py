@@ -16,7 +16,6 @@ come back better, and with standard deviations as honest.
 """
 
 import numpy as np
-from sklearn.utils.validation import check_array
 
 from gplvm._parallel import row_blocks
 from gplvm._projection import (
@@ -25,7 +24,7 @@ from gplvm._projection import (
     minimize_rows,
     nearest_rows,
 )
-from gplvm._validation import FAR_ROWS, finite_or_refused
+from gplvm._validation import FAR_ROWS, checked_array, finite_or_refused
 from gplvm.gradients.prediction import LOG_2_PI
 
 # Maxima are looked for from so many of the nearest training rows that lie so far apart,
@@ -102,9 +101,9 @@ class Imputation:
         True
         """
         Y, dtype = self._checked_rows(X)
-        given = check_array(
+        given = checked_array(
             X,
-            accept_sparse=self._accepts_sparse(),
+            accept_sparse="csr" if self._accepts_sparse() else False,
             dtype=dtype,
             ensure_all_finite="allow-nan",
         )

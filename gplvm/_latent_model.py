@@ -9,7 +9,7 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from gplvm._centred import CentredSparse
 from gplvm._imputation import Imputation
@@ -25,6 +25,7 @@ from gplvm._projection import (
 from gplvm._validation import (
     FAR_POSITIONS,
     FAR_ROWS,
+    checked_array,
     finite_or_refused,
     validated,
 )
@@ -192,7 +193,7 @@ class LatentModel(
             not finite.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
+        Z = checked_array(Z, dtype=[np.float64, np.float32], input_name="Z")
         n_components = self._n_features_out
         if Z.shape[1] != n_components:
             raise ValueError(

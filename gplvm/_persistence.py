@@ -123,6 +123,10 @@ def save(model, path):
     TypeError
         If the model, or something in it, is of a class that cannot be saved.
 
+    ValueError
+        If `load` would refuse it: a parameter was set since the fit to what no fit
+        takes, or an attribute changed. Every method is tried, as `load` does.
+
     OSError
         If the file cannot be written.
 
@@ -151,8 +155,15 @@ def save(model, path):
             f"{', '.join([*_ESTIMATORS, 'Pipeline'])} can"
         )
     encoder = _Encoder()
-    tree = encoder.encode(model, type(model).__name__)
+    name = type(model).__name__
+    tree = encoder.encode(model, name)
     header = {"kind": _KIND, "versions": _versions(), "model": tree}
+    try:
+        _working_model(tree, [array.copy() for array in encoder.arrays])
+    except Exception as error:
+        raise ValueError(
+            f"this {name} would not be read again: {_in_brief(error)}"
+        ) from error
     write_container(path, header, encoder.arrays)
 
 
@@ -209,17 +220,13 @@ def load(path):
     if header.get("kind") != _KIND:
         raise FileError(f"{path} holds no model")
     try:
-        decoder = _Decoder(arrays)
-        model = decoder.decode(header["model"])
-        if not _is_saveable(model):
-            raise TypeError("something else than a model")
-        _check_works(model, arrays)
+        model, companions = _working_model(header["model"], arrays)
         written = header["versions"]["scikit-learn"]
     except Exception as error:
         # Whatever it is: the file says things that no saved model says.
-        reason = " ".join(str(error)[:_MESSAGE].split())
+        reason = _in_brief(error)
         raise FileError(f"{path} does not hold a working model: {reason}") from error
-    if decoder.companions and written != sklearn.__version__:
+    if companions and written != sklearn.__version__:
         warnings.warn(
             InconsistentVersionWarning(
                 estimator_name=type(model).__name__,
@@ -229,6 +236,31 @@ def load(path):
             stacklevel=2,
         )
     return model
+
+
+def _working_model(tree, arrays):
+    """The model, tried, and whether something of scikit-learn is in it."""
+    most = max((array.size for array in arrays), default=0)
+    decoder = _Decoder(arrays)
+    model = decoder.decode(tree)
+    if not _is_saveable(model):
+        raise TypeError("something else than a model")
+    repr(model)  # the constructors check no parameter
+    if _is_fitted(model):
+        check_works(model, most)
+    return model, decoder.companions
+
+
+def _is_fitted(model):
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        return False
+    return True
+
+
+def _in_brief(error):
+    return " ".join(str(error)[:_MESSAGE].split())
 
 
 def _is_saveable(model):
@@ -245,16 +277,6 @@ def _versions():
         "scipy": scipy.__version__,
         "scikit-learn": sklearn.__version__,
     }
-
-
-def _check_works(model, arrays):
-    """Try a model: a forged file should fail here, not later."""
-    repr(model)  # the constructors check no parameter
-    try:
-        check_is_fitted(model)
-    except NotFittedError:
-        return
-    check_works(model, max((array.size for array in arrays), default=0))
 
 
 def _kernels():

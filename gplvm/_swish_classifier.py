@@ -431,6 +431,8 @@ class SwishMLPClassifier(
             X, labels = self._validated(X, y, reset=fresh)
             if classes is not None:
                 classes = np.unique(classes)
+                if classes.dtype.kind == "f" and not np.isfinite(classes).all():
+                    raise ValueError(f"classes={classes} holds NaN or infinity.")
                 if fresh:
                     self.classes_ = classes
                 elif not np.array_equal(classes, self.classes_):

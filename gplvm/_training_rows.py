@@ -4,9 +4,10 @@ from math import ceil
 
 import numpy as np
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_non_negative
+
+from gplvm._validation import checked_array
 
 # Weights of this size are taken as they are; only their ratios count.
 _USUAL = 1e-100, 1e100
@@ -45,7 +46,7 @@ def row_weights(sample_weight, class_weight, y, classes, name):
     """
     weight = None
     if sample_weight is not None:
-        weight = check_array(
+        weight = checked_array(
             sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
         )
         if weight.ndim == 0:

@@ -8,7 +8,7 @@ from inspect import signature
 import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 # Sums over a row of entries below this share of the largest number do not overflow.
 _HEADROOM = 1e-6
@@ -56,9 +56,62 @@ def keeps_last_fit(fit):
 
 
 def validated(estimator, X, *args, **kwargs):
-    """scikit-learn's `validate_data`, without numpy's warning where inf meets -inf."""
-    with np.errstate(invalid="ignore"):
-        return validate_data(estimator, X, *args, **kwargs)
+    """scikit-learn's `validate_data`, and what it lets through is refused too."""
+    with _refusals(X, *args):
+        checked = validate_data(estimator, X, *args, **kwargs)
+    if isinstance(checked, tuple):
+        return _canonical(checked[0]), *checked[1:]
+    return _canonical(checked)
+
+
+def checked_array(array, **kwargs):
+    """scikit-learn's `check_array`, as `validated` is its `validate_data`."""
+    with _refusals(array):
+        return _canonical(check_array(array, **kwargs))
+
+
+@contextmanager
+def _refusals(*arrays):
+    dtype = getattr(arrays[0], "dtype", None)
+    if getattr(dtype, "kind", None) in ("m", "M"):
+        raise TypeError(f"Dates and durations ({dtype}) are no numbers.")
+    for array in arrays:
+        _refuse_masked(array)
+        if issparse(array):
+            _refuse_indices(array)
+    try:
+        with np.errstate(invalid="ignore"):  # where inf meets -inf
+            yield
+    except OverflowError as error:  # of Python's integers
+        raise ValueError(
+            f"An entry is too large for double precision: {error}"
+        ) from error
+
+
+def _refuse_indices(array):
+    """scipy trusts the indices of a sparse array, and reads beyond its memory."""
+    if array.format in ("csr", "csc", "bsr"):
+        parts = (array.data, array.indices, array.indptr)
+        type(array)(parts, shape=array.shape).check_format(full_check=True)
+    elif array.format == "coo":
+        type(array)((array.data, array.coords), shape=array.shape)
+
+
+def _canonical(array):
+    """A sparse array without duplicates, which scipy would add up in the user's own."""
+    if issparse(array) and not array.has_canonical_format:
+        array = array.copy()
+        array.sum_duplicates()
+    return array
+
+
+def _refuse_masked(array):
+    """numpy drops a mask, and what it hides would be taken for data."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise ValueError(
+            "Masked entries cannot be told from others. Use filled(numpy.nan): NaN is "
+            "a missing value to the GP models."
+        )
 
 
 def refuse_nan(estimator, X):
@@ -224,7 +277,8 @@ def takes_arrays(**dimensions):
     Parameters
     ----------
     **dimensions : int or None
-        The number of dimensions of each argument; None leaves it to the function.
+        The number of dimensions of each argument; None leaves it to the function, and
+        what has none becomes a number of Python.
     """
 
     def decorate(function):
@@ -253,6 +307,7 @@ def real_array(given, name, ndim=None):
     """`given` as an array of floats; `ndim` is that of `takes_arrays`."""
     if ndim is None and (issparse(given) or isinstance(given, LinearOperator)):
         return given
+    _refuse_masked(given)
     try:
         array = np.asarray(given)
         if array.dtype.kind == "O":
@@ -263,9 +318,11 @@ def real_array(given, name, ndim=None):
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if ndim is not None and array.ndim != ndim:
         raise ValueError(
-            f"{name} must have {ndim} dimension{'s' * (ndim > 1)}, got shape "
+            f"{name} must have {ndim} dimension{'s' * (ndim != 1)}, got shape "
             f"{array.shape}"
         )
+    if ndim == 0:
+        return float(array)
     if array.dtype in (np.float32, np.float64):
         return array
     with np.errstate(over="ignore"):  # of a long double; infinity is seen later
@@ -282,7 +339,7 @@ def given_or_fitted(given, fitted, name):
     """
     if given is None:
         return fitted
-    given = np.asarray(given, dtype=float)
+    given = np.asarray(real_array(given, name), dtype=float)
     if given.shape != fitted.shape:
         raise ValueError(f"{name} has shape {given.shape}, expected {fitted.shape}")
     if not np.all(np.isfinite(given)):

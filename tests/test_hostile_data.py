@@ -8,6 +8,7 @@ import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
@@ -180,6 +181,79 @@ def test_infinities_of_both_signs_have_no_warning(model):
     X[0, 0], X[1, 1] = np.inf, -np.inf
     with pytest.raises(ValueError, match="infinity"):
         model.fit(X, np.arange(12) % 3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "model", [LinearAutoencoder(), SwishMLPClassifier(2), GPLVM(), BayesianGPLVM(2)]
+)
+def test_masks_dates_and_integers_beyond_floating_point_are_refused(model):
+    X, y = _table(), np.arange(12) % 3
+    masked = np.ma.masked_greater(X, 1.0)
+    beyond = X.astype(object)
+    beyond[0, 0] = 10**400
+    model = clone(model).set_params(max_iter=3).fit(np.ma.masked_array(X), y)
+    dates = np.arange(X.size).reshape(X.shape)
+    for wrong, error, message in (
+        (masked, ValueError, "Masked"),
+        (beyond, ValueError, "too large for double"),
+        (dates.astype("M8[D]"), TypeError, "Dates"),
+        (dates.astype("m8[s]"), TypeError, "Dates"),
+    ):
+        for method in ("fit", "transform", "impute"):
+            if hasattr(model, method):
+                with pytest.raises(error, match=message):
+                    getattr(model, method)(wrong, *[y] * (method == "fit"))
+    if hasattr(model, "inverse_transform"):
+        with pytest.raises(ValueError, match="Masked"):
+            model.inverse_transform(np.ma.masked_equal(np.eye(2), 0))
+    else:
+        with pytest.raises(ValueError, match="Masked"):
+            model.fit(X, y, sample_weight=np.ma.masked_equal(y, 0))
+        with pytest.raises(ValueError, match="holds NaN"):
+            clone(model).partial_fit(X, y, classes=[0.0, 1.0, 2.0, np.nan])
+
+
+SPARSE = [
+    GPLVM(kernel="linear"),
+    LinearAutoencoder(random_state=0),
+    SwishMLPClassifier(2, max_iter=20, random_state=0),
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("model", SPARSE)
+@pytest.mark.parametrize("form", ["csr", "csc"])
+def test_duplicates_of_sparse_data_are_summed_in_a_copy(model, form):
+    X, y = _table(), np.arange(12) % 3
+    rows, columns = np.indices(X.shape).reshape(2, -1)[:, ::-1]
+    values = X[rows, columns]
+    parts = np.concatenate([0.25 * values, 0.75 * values])
+    twice = sparse.coo_array((parts, (np.tile(rows, 2), np.tile(columns, 2))), X.shape)
+    order = np.argsort(twice.row if form == "csr" else twice.col, kind="stable")
+    major, minor = (twice.row, twice.col) if form == "csr" else (twice.col, twice.row)
+    counts = np.bincount(major)
+    kind = {"csr": sparse.csr_array, "csc": sparse.csc_array}[form]
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    twice = kind((parts[order], minor[order], ends), shape=X.shape)
+    before = [part.copy() for part in (twice.data, twice.indices, twice.indptr)]
+    found = clone(model).fit(twice, y).transform(twice)
+    assert_allclose(found, clone(model).fit(X, y).transform(X), atol=1e-6)
+    after = twice.data, twice.indices, twice.indptr
+    for one, other in zip(before, after, strict=True):
+        assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("model", SPARSE)
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr"])
+def test_indices_of_sparse_data_beyond_their_shape_are_refused(model, form):
+    X = sparse.csr_array(_table()).asformat(form)
+    if form == "coo":
+        X.coords[0][-1] = 50
+    else:
+        X.indices[-1] = 50
+    with pytest.raises(ValueError, match=r"must be < |exceeds matrix dimension"):
+        clone(model).fit(X, np.arange(12) % 3)
 
 
 # --- Gaussian-process models ----------------------------------------------------------
@@ -405,6 +479,20 @@ def test_a_failed_restart_does_not_fail_the_fit(monkeypatch, n_jobs):
             assert np.isfinite(model.fit(_curve()).score(_curve()))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_there_are_no_more_processes_than_restarts(monkeypatch):
+    asked, genuine = [], _gplvm.Parallel
+
+    def parallel(n_jobs):
+        asked.append(n_jobs)
+        return genuine(n_jobs=1)
+
+    monkeypatch.setattr(_gplvm, "Parallel", parallel)
+    model = GPLVM(1, n_restarts=3, n_jobs=10**4, max_iter=3, random_state=0)
+    model.fit(_curve())
+    assert asked == [3]
+
+
 @short
 def test_a_fit_without_any_way_says_so(monkeypatch):
     def fail(start, **problem):
@@ -437,6 +525,14 @@ def test_constant_data_have_a_model(model, holes):
     mean, std = model.inverse_transform(model.transform(X), return_std=True)
     assert_allclose(mean, 7.0, atol=1e-6)
     assert (std > 0).all()
+
+
+def test_a_constant_kernel_alone_is_a_model():
+    X = _curve()
+    model = GPLVM(1, kernel=ConstantKernel(), max_iter=20).fit(X)
+    K = model.kernel_.constant_value + model.noise_variance_ * np.eye(len(X))
+    expected = multivariate_normal(cov=K).logpdf((X - model.mean_).T).sum()
+    assert_allclose(model.log_likelihood(), expected)
 
 
 @pytest.mark.parametrize("batch_size", [None, 5])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.gaussian_process import kernels as sk
 
@@ -123,6 +123,75 @@ def test_nothing_but_finite_results(case, name, what):
     assert np.isfinite(_flat(result)).all()
 
 
+SCALARS = [
+    (case, name)
+    for case, (_, _, others) in CASES.items()
+    for name, value in others.items()
+    if isinstance(value, (int, float))
+] + [("autoencoder_loss", "alpha"), ("gram", "alpha"), ("network", "alpha")]
+
+
+@pytest.mark.parametrize(("case", "name"), SCALARS)
+def test_what_is_no_number_is_refused_where_one_belongs(case, name):
+    function, arrays, others = CASES[case]
+    for other in (1j, "2", np.datetime64("2020"), {"a": 1}, len):
+        with pytest.raises(TypeError, match=rf"^{name} (is no array|must hold)"):
+            function(**arrays, **{**others, name: other})
+    with pytest.raises(ValueError, match=rf"^{name} must have 0 dimensions"):
+        function(**arrays, **{**others, name: [1.0, 2.0]})
+
+
+@each_argument
+def test_a_mask_is_not_lost(case, name):
+    function, arrays, others = CASES[case]
+    masked = np.ma.masked_equal(arrays[name], arrays[name].flat[0])
+    with pytest.raises(ValueError, match="Masked entries"):
+        function(**{**arrays, name: masked}, **others)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_swish_has_its_limits_at_infinity(dtype):
+    ends = np.array([-np.inf, np.inf, np.nan], dtype)
+    assert_array_equal(gradients.swish(ends), [0.0, np.inf, np.nan])
+    assert_array_equal(gradients.swish_derivative(ends), [0.0, 1.0, np.nan])
+
+
+@pytest.mark.parametrize("function", ["gram", "subspace"])
+@pytest.mark.parametrize("S", [np.eye(4), np.ones((3, 2)), 1.0])
+def test_moments_of_another_size_are_refused(function, S):
+    function, arrays, _ = CASES[function]
+    with pytest.raises(ValueError, match="S has shape"):
+        function(**{**arrays, "S": S})
+
+
+@pytest.mark.parametrize("function", ["autoencoder_loss", "paths"])
+def test_data_of_other_columns_than_the_weights_are_refused(function):
+    with pytest.raises(ValueError, match="as many columns"):
+        CASES[function][0](W=X[:2], X=Z)
+
+
+@pytest.mark.parametrize("kernel", [sk.RBF(), sk.RBF([1.0, 2.0]), sk.ConstantKernel()])
+def test_inputs_of_another_dimension_are_refused(kernel):
+    line = Z[:, :1]
+    with pytest.raises(ValueError, match="as many columns"):
+        kernels.matrix(kernel, Z, line)
+    for wrong in (Z[:1] ** 2, line**2, Z[:3] ** 2):  # would broadcast
+        with pytest.raises(ValueError, match="expected twice"):
+            kernels.evaluate_expectations(kernel, Z, wrong, Z)
+    for wrong in (K[:1], K[:, :1], K[:1, :1]):
+        with pytest.raises(ValueError, match="dL/dK has shape"):
+            kernels.vjp(kernel, Z, wrong)
+    if not kernels.is_isotropic(kernel):
+        for function in (kernels.matrix, kernels.diagonal):
+            with pytest.raises(ValueError, match="has 2 entries"):
+                function(kernel, line)
+
+
+def test_noise_alone_has_no_expectations():
+    with pytest.raises(NotImplementedError, match="only noise"):
+        kernels.evaluate_expectations(sk.WhiteKernel(), Z, Z**2, Z)
+
+
 @pytest.mark.parametrize("activation", [None, "elu", 3, ["tanh"]])
 def test_an_unknown_activation_is_refused(activation):
     with pytest.raises(ValueError, match=r"one of identity, swish.*got"):
@@ -220,7 +289,50 @@ def test_displays_refuse_what_cannot_be_shown():
             plotting.RelevanceDisplay([1.0, 0.5], threshold=threshold).plot()
 
 
+def test_displays_refuse_what_matplotlib_cannot_place():
+    tiles = np.ones((2, 2, 3, 3))
+    area = (0, 1, 0, 1)
+    for options, message in (
+        ({"dimensions": 2, "feature_names": ["a", "b"]}, "run from 0 to 1"),
+        ({"dimensions": (0, 3), "feature_names": ["a", "b"]}, "run from 0 to 1"),
+        ({"dimensions": 2**63}, "run from 0 to"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            plotting.LatentManifoldDisplay(tiles, area, **options).plot()
+    points, grid = Z.astype(float), np.ones((3, 3))
+    for extent in ((0, 0, 0, 1), (1, 0, 0, 1), (0, 1), (0, np.nan, 0, 1)):
+        with pytest.raises(ValueError, match="edges of an area"):
+            plotting.LatentManifoldDisplay(tiles, extent).plot()
+        with pytest.raises(ValueError, match="edges of an area"):
+            plotting.LatentSpaceDisplay(points, uncertainty=(grid, extent)).plot()
+    for display in (
+        plotting.LatentManifoldDisplay(1e308 * tiles, area),
+        plotting.LatentSpaceDisplay(1e307 * points),
+        plotting.LatentSpaceDisplay(points, embedding_std=np.full((4, 2), 1e308)),
+        plotting.LossCurveDisplay({"fit": [1e308, -1e308]}),
+        plotting.RelevanceDisplay([1e308, 1.0]),
+        plotting.ReconstructionDisplay(tiles[0], tiles[0], std=1e308 * tiles[0]),
+        plotting.ReconstructionDisplay(tiles[0], tiles[0], std=np.inf * tiles[0]),
+        plotting.ReconstructionDisplay(np.where(tiles[0] > 0, np.inf, 0), tiles[0]),
+    ):
+        with pytest.raises(ValueError, match="or numbers beyond"):
+            display.plot()
+    with pytest.raises(ValueError, match="thumbnail_size must lie"):
+        display = plotting.LatentSpaceDisplay(points, images=np.ones((4, 2, 2)))
+        display.plot(thumbnail_size=1e-300)
+
+
 def test_displays_of_extreme_numbers():
+    images, rng = np.arange(24.0).reshape(6, 2, 2), np.random.default_rng(0)
+    labels = np.arange(6.0, dtype="f2")
+    display = plotting.ReconstructionDisplay(1e198 * images, images, labels=labels)
+    display.plot(residual="difference").figure_.canvas.draw()
+    points = rng.normal(size=(6, 2))
+    points[0] = 1e150  # beyond the edges
+    display = plotting.LatentSpaceDisplay(
+        points, images=images, uncertainty=(np.ones((3, 3)), (-1, 1, -1, 1))
+    )
+    display.plot().figure_.canvas.draw()
     display = plotting.RelevanceDisplay([1.0, 0.5], threshold=0.0).plot(scale="log")
     assert display.ax_.get_ylim()[0] > 0
     images = np.array([3e200, 4e200]).reshape(2, 1, 1)

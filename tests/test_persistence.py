@@ -75,6 +75,13 @@ def path(tmp_path):
     return tmp_path / "a model.gplvm"
 
 
+def _forge(model, path):
+    """Write what `save` refuses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gplvm._persistence._working_model", lambda *arguments: None)
+        gplvm.save(model, path)
+
+
 def _round_trip(model, path):
     gplvm.save(model, path)
     return gplvm.load(path)
@@ -407,7 +414,7 @@ def test_more_features_than_any_array_are_refused_before_memory_is_taken(path):
 def test_more_dimensions_than_any_array_are_refused_before_they_are_named(path):
     model = GPLVM(**SHORT).fit(X)
     model._n_features_out = 2**31 - 1
-    gplvm.save(model, path)
+    _forge(model, path)
     with pytest.raises(ValueError, match="no array is as large as 2147483647"):
         gplvm.load(path)
 
@@ -432,7 +439,7 @@ def test_arrays_that_do_not_fit_together_are_refused(path, name, change):
 def test_a_model_without_inducing_points_is_refused_in_silence(path, capfd):
     model = GPLVM(n_inducing=5, **SHORT).fit(X)
     model._blocks["inducing_points"] = model.inducing_points_ = np.empty((0, 2))
-    gplvm.save(model, path)
+    _forge(model, path)
     with pytest.raises(ValueError, match="does not hold a working model"):
         gplvm.load(path)
     assert capfd.readouterr() == ("", "")
@@ -444,7 +451,7 @@ def test_starts_of_new_rows_that_no_fit_ends_at_are_refused(path, part, value):
     starts = [np.array(block) for block in model._start_posterior]
     starts[part][-1, 0] = value
     model._start_posterior = tuple(starts)
-    gplvm.save(model, path)
+    _forge(model, path)
     with pytest.raises(ValueError, match="positions that no fit ends at"):
         gplvm.load(path)
 
@@ -461,7 +468,7 @@ def test_more_inducing_points_than_the_file_has_factors_of_are_refused(
         model._blocks["inducing_points"] = model.inducing_points_ = many
     else:
         vars(model._posterior)["inputs"] = many
-    gplvm.save(model, path)
+    _forge(model, path)
     with pytest.raises(ValueError, match=r"working model: (?!Unable to allocate)"):
         gplvm.load(path)
 
@@ -470,7 +477,7 @@ def test_a_forged_step_of_a_pipeline_is_noticed_before_it_is_used(path):
     inner = make_pipeline(StandardScaler(), GPLVM(**SHORT))
     model = make_pipeline(inner, LinearAutoencoder(1)).fit(X)
     inner[-1]._n_features_out = 2**62
-    gplvm.save(model, path)
+    _forge(model, path)
     with pytest.raises(ValueError, match="no array is as large as 4611686018427387904"):
         gplvm.load(path)
 
@@ -480,7 +487,7 @@ def test_features_that_no_part_of_a_model_predicts_are_noticed(path):
     features, _ = model._posterior._patterns[0]
     assert len(features) > 1
     features[:] = features[0]
-    gplvm.save(model, path)
+    _forge(model, path)
     with pytest.raises(ValueError, match="does not hold a working model"):
         gplvm.load(path)
 
@@ -489,7 +496,7 @@ def test_features_that_no_part_of_a_model_predicts_are_noticed(path):
 def test_numbers_that_no_method_uses_must_be_finite_too(path, name):
     model = BayesianGPLVM(2, n_inducing=8, **SHORT).fit(X)
     setattr(model, name, np.full(np.shape(getattr(model, name)), np.nan).tolist())
-    gplvm.save(model, path)
+    _forge(model, path)
     with pytest.raises(ValueError, match=f"working model: {name} is not finite"):
         gplvm.load(path)
 
@@ -501,7 +508,7 @@ def test_numbers_for_rows_that_are_not_tried_must_be_finite_too(path):
         means,
         variances * np.r_[np.ones(len(X) - 1), np.nan][:, None],
     )
-    gplvm.save(model, path)
+    _forge(model, path)
     with pytest.raises(ValueError, match="_start_posterior is not finite"):
         gplvm.load(path)
 
@@ -519,7 +526,7 @@ def test_numbers_for_rows_that_are_not_tried_must_be_finite_too(path):
 def test_a_model_that_tells_other_numbers_than_it_uses_is_refused(path, name, value):
     model = BayesianGPLVM(2, n_inducing=8, **SHORT).fit(X)
     setattr(model, name, value)
-    gplvm.save(model, path)
+    _forge(model, path)
     with pytest.raises(ValueError, match="does not hold a working model"):
         gplvm.load(path)
 
@@ -537,7 +544,7 @@ def test_a_model_that_tells_other_numbers_than_it_uses_is_refused(path, name, va
 def test_a_scaler_as_no_fit_makes_it_is_refused(path, name, value):
     model = make_pipeline(StandardScaler(), LinearAutoencoder()).fit(X)
     setattr(model[0], name, value)
-    gplvm.save(model, path)
+    _forge(model, path)
     with pytest.raises(ValueError, match="does not hold a working model"):
         gplvm.load(path)
 
@@ -559,8 +566,33 @@ def test_steps_of_which_one_takes_no_rows_back_come_back(path):
     np.testing.assert_array_equal(again.transform(X), model.transform(X))
 
 
+@pytest.mark.parametrize("fitted", [True, False])
+def test_what_would_not_be_read_again_is_not_written(path, fitted):
+    model = LinearAutoencoder(2, solver="eigen")
+    gplvm.save(model, path)
+    before = path.read_bytes()
+    if fitted:
+        model.fit(X).components_[0, 0] = np.nan
+    else:
+        model.set_params(learning_rate_init=0)
+    with pytest.raises(ValueError, match="LinearAutoencoder would not be read again"):
+        gplvm.save(model, path)
+    assert path.read_bytes() == before
+    if fitted:  # nor tried on the model itself
+        assert np.isnan(model.components_[0, 0])
+        assert np.isfinite(model.components_[1]).all()
+
+
+def test_a_model_is_tried_beside_the_one_that_is_saved(path):
+    model = LinearAutoencoder(2, solver="adam", random_state=0).partial_fit(X)
+    other = LinearAutoencoder(2, solver="adam", random_state=0).partial_fit(X)
+    gplvm.save(model, path)
+    model.partial_fit(X)
+    np.testing.assert_array_equal(model.components_, other.partial_fit(X).components_)
+
+
 def test_a_kernel_that_cannot_be_shown_is_refused(path):
-    gplvm.save(GPLVM(kernel=sk.RBF(None)), path)
+    _forge(GPLVM(kernel=sk.RBF(None)), path)
     with pytest.raises(ValueError, match="does not hold a working model"):
         gplvm.load(path)
 

@@ -22,16 +22,23 @@ def main(argv=None):
         or the memory fails; 130 after Ctrl-C, and 128 more than its number after
         another signal to stop; 141 when nobody reads the output any more.
     """
+    stops = []
     try:
-        with stopped_by_signals():
+        with stopped_by_signals() as stops:
             # Imports take a second, in which Ctrl-C is as likely as later.
             from gplvm.cli._main import run
 
             return run(argv)
     except Interrupted as stop:
-        print(f"gplvm: error: {stop}", file=sys.stderr)
-        return stop.status
+        return _stopped(stop)
     except (ImportError, MemoryError) as error:  # of a library, where memory is short
+        if stops:  # in the middle of one that is written in C
+            return _stopped(stops[-1])
         reason = str(error).strip().partition("\n")[0] or "not enough memory for it"
         print(f"gplvm: error: a library is not there: {reason}", file=sys.stderr)
         return 1
+
+
+def _stopped(stop):
+    print(f"gplvm: error: {stop}", file=sys.stderr)
+    return stop.status

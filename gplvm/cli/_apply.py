@@ -131,6 +131,8 @@ def run_predict(arguments):
 
 def _read(arguments):
     output = arguments.output
+    if output == "-" and getattr(sys.stdout, "name", None) == os.devnull:  # closed
+        raise UserError("-: there is no standard output")
     # What is no file, such as a pipe, holds nothing that could be lost.
     if output != "-" and os.path.isfile(output) and not arguments.force:
         raise UserError(

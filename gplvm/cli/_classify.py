@@ -169,6 +169,7 @@ def _fit(found, train, arguments, step):
     )
     model = network
     if arguments.standardize:
+        found.check_scalable()
         model = make_pipeline(StandardScaler(), network)
     step.watch(network)
     try:

@@ -226,6 +226,8 @@ def _fit(found, arguments, step):
     from sklearn.preprocessing import StandardScaler
 
     model = step.watch(_model(arguments))
+    if arguments.standardize:
+        found.check_scalable()
     try:
         if not arguments.standardize:
             return model.fit(found.data), found.data, model

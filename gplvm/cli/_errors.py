@@ -50,10 +50,6 @@ class Interrupted(BaseException):
         super().__init__(f"{what}; nothing was written")
 
 
-def _interrupt(signum, frame):
-    raise Interrupted(signum)
-
-
 @contextmanager
 def _signals(handler):
     """Handle what asks a process to stop by `handler`, as long as the context lasts."""
@@ -70,9 +66,20 @@ def _signals(handler):
             signal.signal(signum, handler_before)
 
 
+@contextmanager
 def stopped_by_signals():
-    """A context in which Ctrl-C, or the end of the terminal, raises `Interrupted`."""
-    return _signals(_interrupt)
+    """A context in which Ctrl-C, or the end of the terminal, raises `Interrupted`.
+
+    It gives a list of what was raised, for it may come out as something else.
+    """
+    raised = []
+
+    def interrupt(signum, frame):
+        raised.append(Interrupted(signum))
+        raise raised[-1]
+
+    with _signals(interrupt):
+        yield raised
 
 
 def undisturbed_by_signals():

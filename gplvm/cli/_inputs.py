@@ -15,6 +15,7 @@ from gplvm.cli._errors import UserError
 from gplvm.cli._text import utf8
 
 _TEXT = {".csv", ".tsv", ".txt"}
+_LARGEST = 1e150  # with room for the sum of squares of all rows
 _KINDS = "a .csv, .tsv, .txt, .npy or .npz file, or a folder of images"
 
 
@@ -83,6 +84,22 @@ class Input:
         if self.feature_names is not None:
             return f"column {self.feature_names[column]!r}"
         return f"column {column}, counted from 0"
+
+    def check_scalable(self):
+        """Refuse a column whose variance is not represented: no scaler divides it."""
+        highest, lowest = (f.reduce(self.data, axis=0) for f in (np.fmax, np.fmin))
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = highest.astype(float) - lowest
+        largest = np.maximum(np.abs(highest), np.abs(lowest))
+        lost = (largest > _LARGEST) & (largest < np.inf)
+        lost |= (spread > 0) & (spread < 1.0 / _LARGEST)
+        if lost.any():
+            column = int(np.argmax(lost))
+            raise UserError(
+                f"{self.source}: {self.column(column)} cannot be standardized: its "
+                f"numbers reach from {lowest[column]:.3g} to {highest[column]:.3g}; "
+                "their squares are not represented: divide them by a constant"
+            )
 
 
 def read_input(path, *, labels=None, image_size=None):

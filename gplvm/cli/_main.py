@@ -58,6 +58,10 @@ def run(argv=None):
             arguments = _parser().parse_args(argv)
             arguments.argv = argv
             name = f"gplvm {arguments.COMMAND}"
+            for path in ("input", "model", "output"):
+                # pathlib takes it for the folder where one is.
+                if getattr(arguments, path, None) == "":
+                    raise UserError(f"the name of the {path} is empty")
             arguments.run(arguments)
             sys.stdout.flush()
         return 0

@@ -1,5 +1,6 @@
 """Output folders: the old files whole, or the new files whole."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -37,6 +38,7 @@ class OutputFolder:
         self._target = Path(os.path.abspath(target))
         self._force = force
         self._temporary = None
+        self._parents = []  # that were not there before, the deepest first
 
     def __enter__(self):
         target = self._target
@@ -50,22 +52,28 @@ class OutputFolder:
                     f"{self._name} is not empty; name another folder, or let --force "
                     "replace what gplvm wrote there"
                 )
+            self._parents = [path for path in target.parents if not path.exists()]
             target.parent.mkdir(parents=True, exist_ok=True)
             self._temporary = Path(
                 tempfile.mkdtemp(dir=target.parent, prefix=".gplvm-")
             )
+        except RecursionError as error:
+            raise UserError(f"cannot write {self._name}: too deep a folder") from error
         except (OSError, ValueError) as error:  # ValueError: a name with a NUL
             reason = getattr(error, "strerror", error)
             raise UserError(f"cannot write {self._name}: {reason}") from error
         return self._temporary
 
     def __exit__(self, kind, error, traceback):
-        try:
-            if kind is None:
-                with undisturbed_by_signals():
+        with undisturbed_by_signals():  # a second Ctrl-C would leave the rest
+            try:
+                if kind is None:
                     self._publish()
-        finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            finally:
+                shutil.rmtree(self._temporary, ignore_errors=True)
+                with contextlib.suppress(OSError):  # not empty: the output is in it
+                    for path in self._parents:
+                        path.rmdir()
 
     def _publish(self):
         files = sorted(

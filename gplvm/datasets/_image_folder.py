@@ -394,6 +394,8 @@ def _channels(image, color):
 
 def _checked_images(images):
     """Images as floats (n, h, w) or (n, h, w, 3) in [0, 1]."""
+    if np.ma.is_masked(images):
+        raise ValueError("images are masked in parts, and a file has no mask.")
     images = np.asarray(images)
     if images.dtype.kind not in "biuf":
         raise TypeError(f"images must be real numbers; got dtype {images.dtype}.")

@@ -43,6 +43,7 @@ def swish(x):
     array([-0.269,  0.   ,  0.731])
     """
     x = _as_floating(x)
+    x = np.maximum(x, np.finfo(x.dtype).min)  # -inf * 0 is none
     value = np.empty_like(x)
     _sigmoid(x, out=value)
     value *= x
@@ -81,6 +82,8 @@ def swish_derivative(x):
     array([0.072, 0.5  , 0.928])
     """
     h = np.array(_as_floating(x))
+    most = np.finfo(h.dtype).max
+    np.clip(h, -most, most, out=h)  # inf * 0 is none
     slope = np.empty_like(h)
     swish_in_place(h, slope, np.empty_like(h))
     return slope[()]

@@ -42,7 +42,7 @@ ACTIVATIONS = {
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(W=2, X=2)
+@takes_arrays(W=2, X=2, alpha=0)
 def autoencoder_loss(W, X, *, activation="identity", alpha=0.0, eval_gradient=False):
     """Squared reconstruction error of an autoencoder with tied weights.
 
@@ -109,6 +109,7 @@ def autoencoder_loss(W, X, *, activation="identity", alpha=0.0, eval_gradient=Fa
         raise ValueError(
             f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}"
         )
+    _check_columns(W, X)
     return tied_weights_loss(W, X, activation, alpha, eval_gradient=eval_gradient)
 
 
@@ -182,11 +183,19 @@ def autoencoder_gradient_paths(W, X):
     >>> encoder, decoder
     (array([[0., 0.]]), array([[-12.,   0.]]))
     """
+    _check_columns(W, X)
     # L = ||R||^2 / 2, dL = tr(R' dR), dR = dH W + H dW with dH = X dW': the first
     # summand gives (R W')' X, the second H' R.
     H = X @ W.T
     R = H @ W - X
     return (R @ W.T).T @ X, H.T @ R
+
+
+def _check_columns(W, X):
+    if W.shape[1] != X.shape[1]:
+        raise ValueError(
+            f"W and X have shapes {W.shape} and {X.shape}, expected as many columns"
+        )
 
 
 def centred_autoencoder_loss(W, X, mean, *, alpha=0.0, eval_gradient=False):
@@ -248,7 +257,7 @@ def centred_autoencoder_loss(W, X, mean, *, alpha=0.0, eval_gradient=False):
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(W=2, S=None)
+@takes_arrays(W=2, S=None, alpha=0)
 def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     """The linear autoencoder's loss from the Gram matrix of the data.
 
@@ -309,7 +318,7 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     # A = W S, C = A W' and E = W W' - I: tr(M S M) = tr(S) - tr(C) + tr(C E),
     # W S M = C W - A and W M S = E A. Near the optimum E and C W - A vanish by
     # themselves, so that the gradient does not cancel.
-    S = as_moments(S)
+    S = as_moments(S, W)
     A = W @ S
     C = A @ W.T
     E = W @ W.T
@@ -321,9 +330,16 @@ def gram_autoencoder_loss(W, S, *, alpha=0.0, eval_gradient=False):
     return loss, (C @ W - A) + E @ A + alpha * W
 
 
-def as_moments(S):
-    """`S` as an array, unless it is an operator."""
-    return S if isinstance(S, LinearOperator) else np.asarray(S)
+def as_moments(S, W):
+    """`S` as an array, unless it is an operator; refused if it does not fit `W`."""
+    S = S if isinstance(S, LinearOperator) else np.asarray(S)
+    n_features = W.shape[1]
+    if S.shape != (n_features, n_features):
+        raise ValueError(
+            f"S has shape {S.shape}; weights of shape {W.shape} need "
+            f"{(n_features, n_features)}"
+        )
+    return S
 
 
 def shrink_axes(axes, variances, alpha):

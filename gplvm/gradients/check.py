@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from gplvm._validation import real_array
+
 
 def check_gradient(function, x0, *, step=1e-3):
     """Compare an analytic gradient with finite differences.
@@ -52,15 +54,19 @@ def check_gradient(function, x0, *, step=1e-3):
     True
     """
     if isinstance(x0, dict):
-        point = {name: np.array(value, dtype=float) for name, value in x0.items()}
+        point = {
+            name: np.array(real_array(value, name), dtype=float)
+            for name, value in x0.items()
+        }
         evaluate = function
     else:
-        point = {"x0": np.array(x0, dtype=float)}
+        point = {"x0": np.array(real_array(x0, "x0"), dtype=float)}
 
         def evaluate(x0):
             value, gradient = function(x0)
             return value, {"x0": gradient}
 
+    step = real_array(step, "step", 0)
     if not step > 0:
         raise ValueError(f"step must be positive, got {step!r}")
     for name, array in point.items():

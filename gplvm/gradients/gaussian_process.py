@@ -20,7 +20,7 @@ LOG_2_PI = np.log(2.0 * np.pi)
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(K=None, Y=None)
+@takes_arrays(K=None, Y=None, n_features=0)
 def gp_log_likelihood(K, Y, *, n_features=None, eval_gradient=False):
     """Log-likelihood of independent Gaussian columns with one covariance.
 
@@ -247,7 +247,7 @@ def dense_gradient_block(weights_rows, weights_columns, K_inv, n_features):
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(X=None)
+@takes_arrays(X=None, alpha=0, beta=0, n_features=0)
 def gplvm_log_determinant_term(X, alpha, beta, n_features, *, eval_gradient=False):
     """L1 of the linear GP-LVM: the log-determinant's part of the log-likelihood.
 
@@ -324,7 +324,7 @@ def gplvm_log_determinant_term(X, alpha, beta, n_features, *, eval_gradient=Fals
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(X=None, Y=None)
+@takes_arrays(X=None, Y=None, alpha=0, beta=0)
 def gplvm_trace_term(X, Y, alpha, beta, *, eval_gradient=False):
     """L2 of the linear GP-LVM: the data's part of the log-likelihood.
 
@@ -439,7 +439,7 @@ def _trace_term(E_squared, M_squared, alpha, beta, E_M):
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(X=None, Y=None)
+@takes_arrays(X=None, Y=None, alpha=0, beta=0)
 def gplvm_log_likelihood(X, Y, alpha, beta, *, eval_gradient=False):
     """Log-likelihood of the GP-LVM with the linear kernel, in the low-rank form.
 

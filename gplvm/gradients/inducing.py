@@ -27,7 +27,8 @@ LOG_2_PI = np.log(2.0 * np.pi)
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(P=2, Psi2=2, Kuu=2)
+@takes_arrays(P=2, Psi2=2, Kuu=2, psi0=0, y_squared=0, noise_variance=0)
+@takes_arrays(n_samples=0, n_features=0, jitter=0)
 def collapsed_bound(
     psi0,
     P,

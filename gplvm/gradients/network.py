@@ -15,7 +15,8 @@ __all__ = ["hidden_representation", "two_layer_forward", "two_layer_loss"]
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(W1=None, b1=None, W2=None, b2=None, X=None, sample_weight=None)
+@takes_arrays(W1=None, b1=None, W2=None, b2=None, X=None)
+@takes_arrays(sample_weight=None, alpha=0)
 def two_layer_loss(
     W1, b1, W2, b2, X, y, *, alpha=0.0, sample_weight=None, eval_gradient=False
 ):

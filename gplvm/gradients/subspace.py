@@ -75,7 +75,8 @@ def subspace_autoencoder_loss(V, S, *, eval_gradient=False):
     >>> float(subspace_autoencoder_loss([[0.0, 7.0]], X.T @ X))
     4.5
     """
-    V, S = np.asarray(V), as_moments(S)
+    V = np.asarray(V)
+    S = as_moments(S, V)
     # Over T, L(T V) is least where W = T V has W W' = I: then R = X (W'W - I), and
     # L = (tr(S) - tr(C)) / 2 with C = W S W'. A change of W within its span leaves L as
     # it is; one outside of it changes L by -tr(dW' W S): dL/dW = -(W S - C W), and

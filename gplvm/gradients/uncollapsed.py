@@ -23,7 +23,8 @@ from gplvm.gradients.inducing import LOG_2_PI, whitening
 
 
 @finite_or_refused(NOT_OF_ORDER_ONE)
-@takes_arrays(P=2, Psi2=2, Kuu=2, mean=2, covariance=2)
+@takes_arrays(P=2, Psi2=2, Kuu=2, mean=2, covariance=2, psi0=0, y_squared=0)
+@takes_arrays(noise_variance=0, n_samples=0, share=0, jitter=0)
 def uncollapsed_bound(
     psi0,
     P,

@@ -189,12 +189,7 @@ def _check_parts(kernel, n_components):
                 f"{hyperparameter.name} of a {kind.__name__} is "
                 f"{values[beyond][0]:.3g}, expected between {_SMALLEST} and {_LARGEST}"
             )
-        size = values.size
-        if size not in (1, n_components):
-            raise ValueError(
-                f"{hyperparameter.name} of {kernel!r} has {size} entries, expected 1 "
-                f"or n_components={n_components}"
-            )
+        _check_size(kernel, hyperparameter.name, n_components)
 
 
 def theta_bounds(kernel):
@@ -284,6 +279,27 @@ def check_inputs(*inputs):
             )
 
 
+def _check_columns(kernel, X, Z):
+    """Raise unless the inputs are of one dimension, and the kernel of it too."""
+    if X.shape[1] != Z.shape[1]:
+        raise ValueError(
+            f"X and Z have shapes {X.shape} and {Z.shape}, expected as many columns"
+        )
+    for leaf in _leaves(kernel):
+        if type(leaf) in RULES:  # others are refused for that
+            for hyperparameter in leaf.hyperparameters:
+                _check_size(leaf, hyperparameter.name, X.shape[1])
+
+
+def _check_size(kernel, name, n_components):
+    size = np.size(getattr(kernel, name))
+    if size not in (1, n_components):
+        raise ValueError(
+            f"{name} of {kernel!r} has {size} entries, expected 1 or "
+            f"n_components={n_components}"
+        )
+
+
 @finite_or_refused(NOT_OF_ORDER_ONE, on_the_way=False)
 @takes_arrays(X=2, Z=2)
 def evaluate(kernel, X, Z=None):
@@ -304,7 +320,7 @@ def evaluate(kernel, X, Z=None):
     Returns
     -------
     K : ndarray of shape (n, n) or (n, m)
-        The covariance; a read-only view where all entries are equal.
+        The covariance.
 
     pullback : callable
         ``pullback(G)`` with G = dL/dK of the shape of K, symmetric if `Z` is None:
@@ -314,7 +330,8 @@ def evaluate(kernel, X, Z=None):
     Raises
     ------
     ValueError
-        If an input is not finite, or its square or a result would not be.
+        If an input is not finite, or its square or a result would not be, or if the
+        inputs' dimensions are not the kernel's.
 
     See Also
     --------
@@ -335,10 +352,14 @@ def evaluate(kernel, X, Z=None):
            [-1.213]])
     """
     symmetric = Z is None
-    check_inputs(X, X if symmetric else Z)
-    K, pull = _evaluate(kernel, X, X if symmetric else Z, symmetric)
+    Z = X if symmetric else Z
+    _check_columns(kernel, X, Z)
+    check_inputs(X, Z)
+    K, pull = _evaluate(kernel, X, Z, symmetric)
 
     def pullback(G):
+        if np.shape(G) != K.shape:
+            raise ValueError(f"dL/dK has shape {np.shape(G)}, expected {K.shape}")
         theta, dX, dZ = pull(G)
         return (theta, dX + dZ) if symmetric else (theta, dX, dZ)
 
@@ -369,7 +390,8 @@ def evaluate_diagonal(kernel, X):
     Raises
     ------
     ValueError
-        If an input is not finite, or its square or a result would not be.
+        If an input is not finite, or its square or a result would not be, or if the
+        inputs' dimensions are not the kernel's.
 
     See Also
     --------
@@ -389,6 +411,7 @@ def evaluate_diagonal(kernel, X):
     array([[2.],
            [4.]])
     """
+    _check_columns(kernel, X, X)
     check_inputs(X)
     kind = type(kernel)
     if kind is sk.Sum:
@@ -437,7 +460,7 @@ def matrix(kernel, X, Z=None):
     Returns
     -------
     K : ndarray of shape (n, n) or (n, m)
-        The covariance; a read-only view where all entries are equal.
+        The covariance.
 
     Raises
     ------
@@ -523,7 +546,7 @@ def vjp(kernel, X, dL_dK):
     Raises
     ------
     ValueError
-        As `evaluate` does, and if a gradient is not finite.
+        As `evaluate` does, and if a gradient is not finite or `dL_dK` of another shape.
 
     See Also
     --------

@@ -125,8 +125,11 @@ def evaluate_expectations(kernel, mu, S, Z):
     Raises
     ------
     ValueError
-        If an input is not finite or far beyond the length scales, or a result is not
-        finite.
+        If shapes do not fit, an input is not finite or far beyond the length scales, or
+        a result is not finite.
+
+    NotImplementedError
+        If the kernel has no expectations.
 
     See Also
     --------
@@ -148,6 +151,12 @@ def evaluate_expectations(kernel, mu, S, Z):
     >>> psi0, psi1.round(3), psi2.round(3)
     (array([1.]), array([[0.5  , 0.441]]), array([[0.378, 0.284, 0.328]]))
     """
+    check_expectations(kernel, mu.shape[1])
+    if mu.shape != S.shape or mu.shape[1] != Z.shape[1]:
+        raise ValueError(
+            f"mu, S and Z have shapes {mu.shape}, {S.shape} and {Z.shape}, expected "
+            "twice (n, q), and (m, q)"
+        )
     check_inputs(mu, S, Z)
     expectations = Expectations(kernel, Z)
     rows = expectations.rows(mu, S)

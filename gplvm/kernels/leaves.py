@@ -9,7 +9,7 @@ from gplvm.kernels.covariance import Rule, check_inputs, register_rule
 def _constant(kernel, X, Z, symmetric):
     # dK/dlog c = c in every entry.
     c = kernel.constant_value
-    K = np.broadcast_to(np.float64(c), (len(X), len(Z)))
+    K = np.full((len(X), len(Z)), float(c))
 
     def pullback(G):
         gradient = {"constant_value": c * G.sum()}

@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 from sklearn.utils import check_random_state
 
-from gplvm.plotting._inputs import as_images
+from gplvm.plotting._inputs import as_extent, as_images, drawable
 from gplvm.plotting._points import plane_ratio, strip_ratio
 
 MAX_THUMBNAILS = 21
@@ -40,26 +40,24 @@ def check_uncertainty(uncertainty, n_dimensions):
         return None
     try:
         values, extent = uncertainty
-        values = np.asarray(values, dtype=float)
-        extent = tuple(float(edge) for edge in extent)
     except (TypeError, ValueError) as error:
         raise ValueError(
             "uncertainty must be a tuple (grid of values, extent of the grid)."
         ) from error
-    if values.ndim != n_dimensions or len(extent) != 2 * n_dimensions:
+    values = drawable(values, "uncertainty")
+    if values.ndim != n_dimensions:
         raise ValueError(
             f"uncertainty of {n_dimensions} latent dimension(s) needs values with as "
-            f"many axes and {2 * n_dimensions} edges; got shape {values.shape} and "
-            f"{len(extent)} edges."
+            f"many axes; got shape {values.shape}."
         )
-    return values, extent
+    return values, as_extent(extent, 2 * n_dimensions)
 
 
 def check_spread(embedding_std, shape):
     """Standard deviations of positions, or None."""
     if embedding_std is None:
         return None
-    stds = np.asarray(embedding_std, dtype=float)
+    stds = drawable(embedding_std, "embedding_std")
     if stds.shape != shape:
         raise ValueError(
             f"embedding_std has shape {stds.shape}, the embedding {shape}."
@@ -73,8 +71,8 @@ def thumbnail_side(size, inches):
     """Side as a fraction of the longer side of the axes: some 0.42 inch."""
     if size is None:
         return float(np.clip(0.42 / inches, 0.085, 0.2))
-    if not 0 < size <= 1:
-        raise ValueError(f"thumbnail_size must lie in (0, 1]; got {size!r}.")
+    if not 1e-3 <= size <= 1:
+        raise ValueError(f"thumbnail_size must lie in [0.001, 1]; got {size!r}.")
     return float(size)
 
 

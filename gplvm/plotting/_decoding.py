@@ -119,7 +119,7 @@ def walk_ends(path, Z, y, label_names):
         if np.ndim(end) == 0:
             position, name = _typical_member(end, Z, y, label_names)
         else:
-            position, name = np.asarray(end, dtype=float), ""
+            position, name = as_matrix([end], "an end of path")[0], ""
             if position.shape != (Z.shape[1],):
                 raise ValueError(
                     f"an end of path has shape {position.shape}; the latent space has "

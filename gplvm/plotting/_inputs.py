@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from gplvm._validation import real_array
 from gplvm.plotting._style import class_styles
 
+_LARGEST = 1e200  # beyond it, margins of axes and sums of colorbars overflow
 _SMALLEST_SIDE = 8  # below it, a square number of columns is more likely a table
 
 
@@ -63,9 +64,27 @@ def name_estimators(estimators):
     return check_mapping(estimators, "estimators")
 
 
+def drawable(values, name, ndim=None):
+    """`values` as an array of double precision that matplotlib can draw."""
+    values = np.asarray(real_array(values, name, ndim), dtype=float)
+    if (np.abs(values) > _LARGEST).any():  # NaN is missing, or refused elsewhere
+        raise ValueError(f"{name} holds infinity, or numbers beyond {_LARGEST}.")
+    return values
+
+
+def as_extent(extent, n_edges):
+    """Edges of an area, lower and upper of each axis, as a tuple."""
+    extent = tuple(drawable(extent, "extent", 1).tolist())
+    sides = np.diff(extent)[::2]
+    least = 1e-12 * np.max(np.abs(extent), initial=0.0)
+    if len(extent) != n_edges or not (sides > least).all():  # nor NaN
+        raise ValueError(f"extent must be {n_edges} edges of an area; got {extent}.")
+    return extent
+
+
 def as_matrix(values, name):
     """Finite floats of shape (n, k), n > 0."""
-    values = np.asarray(real_array(values, name), dtype=float)
+    values = drawable(values, name)
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or 0 in values.shape:
@@ -91,7 +110,7 @@ def as_images(images, *, image_shape=None, n_samples=None, name="images"):
 
     Rows of (n, p) become images of `image_shape`, or square ones.
     """
-    images = np.asarray(real_array(images, name), dtype=float)
+    images = drawable(images, name)
     if image_shape is not None:
         image_shape = _sides(image_shape)
         size = np.prod(images.shape[1:])
@@ -205,6 +224,7 @@ def as_classes(labels, label_names=None, *, n_samples=None):
         raise ValueError(f"labels must be one-dimensional; got shape {labels.shape}.")
     check_length(labels, n_samples, "labels")
     if labels.dtype.kind == "f":
+        labels = labels.astype(float)  # half precision does not reach so far
         whole = np.abs(labels) < 2.0**53  # not NaN, nor infinity
         if not np.all(whole & (labels == np.floor(labels))):
             raise ValueError("labels must be classes (integers or strings), not reals.")
@@ -250,7 +270,7 @@ def by_name(values, shape, what, *, like=None):
     for name, value in check_mapping(values, what).items():
         if like is not None and name not in like:
             raise ValueError(f"{what} has the key {name!r}, which no model has.")
-        value = np.asarray(value, dtype=float)
+        value = drawable(value, what)
         if value.shape != shape and value.shape != (shape[0], np.prod(shape[1:])):
             raise ValueError(
                 f"{what} {name!r} has shape {value.shape}; the images have {shape}."
@@ -278,7 +298,7 @@ def image_errors(errors, images, models):
         errors = {next(iter(models)): errors}
     if set(errors) != set(models):
         raise ValueError(f"errors must have the keys {list(models)}.")
-    errors = {name: np.asarray(value, dtype=float) for name, value in errors.items()}
+    errors = {name: drawable(value, "errors", 1) for name, value in errors.items()}
     for name, value in errors.items():
         check_length(value, len(images), f"errors {name!r}", of="images")
     return errors

@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from gplvm.plotting._inputs import check_estimator_like, check_mapping, name_estimators
+from gplvm.plotting._inputs import (
+    check_estimator_like,
+    check_mapping,
+    drawable,
+    name_estimators,
+)
 from gplvm.plotting._style import (
     fit_figure,
     line_styles,
@@ -287,7 +292,7 @@ class LossCurveDisplay:
 
 
 def _check_curve(name, curve):
-    curve = np.asarray(curve, dtype=float)
+    curve = drawable(curve, f"curve {name!r}")
     if curve.ndim != 1 or not curve.size:
         raise ValueError(
             f"curve {name!r} must have shape (n_iterations,), not empty; got "

@@ -1,6 +1,7 @@
 """Display of a latent plane as the images that it decodes to."""
 
 import numbers
+import sys
 
 import numpy as np
 
@@ -16,10 +17,12 @@ from gplvm.plotting._decoding import (
     walk_ends,
 )
 from gplvm.plotting._inputs import (
+    as_extent,
     as_images,
     as_matrix,
     check_dimensions,
     check_estimator_like,
+    drawable,
 )
 from gplvm.plotting._style import (
     FRAME,
@@ -159,13 +162,16 @@ class LatentManifoldDisplay:
         ValueError
             If shapes do not fit one another.
         """
-        images = np.asarray(self.images, dtype=float)
+        images = drawable(self.images, "images")
         if images.ndim not in (4, 5) or 0 in images.shape:
             raise ValueError(
                 "images must have shape (n_rows, n_columns, height, width) or "
                 f"(n_rows, n_columns, height, width, 3); got {images.shape}."
             )
-        extent = tuple(float(edge) for edge in self.extent)
+        extent = as_extent(self.extent, 4)
+        names = self.feature_names
+        n_components = sys.maxsize if names is None else len(names)
+        dimensions = check_dimensions(self.dimensions, n_components)
         opacity = self._checked_opacity(images.shape[:2])
         walk, walk_images = self._checked_walk(images.shape[2:])
         look = merged({"cmap": "gray", "interpolation": "antialiased"}, image_kwargs)
@@ -175,7 +181,7 @@ class LatentManifoldDisplay:
         own = ax is None
         if own:
             ax = own_axes(*size)
-        _dress(ax, self.dimensions, self.feature_names, extent)
+        _dress(ax, dimensions, names, extent)
         self.image_ = ax.imshow(
             _tiled(images, opacity, clim, look["cmap"]),
             extent=extent,
@@ -202,7 +208,7 @@ class LatentManifoldDisplay:
     def _checked_opacity(self, shape):
         if self.opacity is None:
             return np.ones(shape)
-        opacity = np.asarray(self.opacity, dtype=float)
+        opacity = drawable(self.opacity, "opacity")
         if opacity.shape != shape:
             raise ValueError(
                 f"opacity has shape {opacity.shape}; the grid has {shape}."
@@ -414,11 +420,9 @@ def _tiled(images, opacity, clim, cmap):
 
 
 def _dress(ax, dimensions, feature_names, extent):
-    dimensions = np.atleast_1d(dimensions)
-    second = dimensions[1] if len(dimensions) == 2 else dimensions[0]
     latent_axes(
         ax,
-        dimensions=(int(dimensions[0]), int(second)),
+        dimensions=(dimensions[0], dimensions[-1]),
         feature_names=feature_names,
         limits=extent,
     )

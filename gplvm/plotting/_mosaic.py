@@ -62,10 +62,10 @@ def draw_mosaic(ax, rows, titles, colors):
         top = bottom - _GAP
         if row.numbers is not None:
             ticks.append((top + _GAP - line / 2, row.unit))
-            places = _decimals(row.numbers)
+            form = _form(row.numbers)
             for i, number in enumerate(row.numbers):
                 x, y = i * (1 + _GAP) + 0.5, top + _GAP - line / 2
-                _write(ax, x, y, f"{number:.{places}f}", size - 1)
+                _write(ax, x, y, f"{number:{form}}", size - 1)
             top -= line - _GAP / 2
     width = n * (1 + _GAP) - _GAP
     ax.set(xlim=(-0.02, width + 0.02), ylim=(top + _GAP - 0.02, 0.02), aspect="equal")
@@ -81,12 +81,13 @@ def draw_mosaic(ax, rows, titles, colors):
     return np.array([width, -top - _GAP]), artists, colorbars
 
 
-def _decimals(numbers):
-    """Decimal places that show three digits of the largest number."""
+def _form(numbers):
+    """How to write three digits of the largest number, in the width of an image."""
     largest = np.max(np.abs(numbers))
     if not np.isfinite(largest) or largest == 0:
-        return 2
-    return int(np.clip(2 - np.floor(np.log10(largest)), 0, 9))
+        return ".2f"
+    decimals = int(2 - np.floor(np.log10(largest)))
+    return f".{max(decimals, 0)}f" if -4 <= decimals <= 9 else ".2g"
 
 
 def _draw_image(ax, image, corner, height, row):

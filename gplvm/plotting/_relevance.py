@@ -5,8 +5,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import check_scalar
 
-from gplvm._validation import real_array
-from gplvm.plotting._inputs import check_estimator_like, check_length
+from gplvm.plotting._inputs import check_estimator_like, check_length, drawable
 from gplvm.plotting._style import (
     INK,
     PALETTE,
@@ -216,7 +215,7 @@ class RelevanceDisplay:
 
 
 def _check_relevance(relevance):
-    relevance = real_array(relevance, "relevance")
+    relevance = drawable(relevance, "relevance")
     if relevance.ndim != 1 or not relevance.size:
         raise ValueError(
             f"relevance must have shape (n_components,), not empty; got "

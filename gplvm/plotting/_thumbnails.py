@@ -52,6 +52,7 @@ def candidates(points, codes, cell):
     Each is the member nearest to the mean of its class in its cell. The order
     starts with the fullest cell of every class, so that none goes without.
     """
+    points = np.clip(points, -1e6, 1e6)  # far outside of the axes
     grid = np.floor(points / cell).astype(int)
     key = np.column_stack([codes, grid])
     _, group, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)

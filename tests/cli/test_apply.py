@@ -228,3 +228,16 @@ def test_nobody_reads(embedded, tmp_path):
     process.stderr.close()
     assert process.wait() == 141
     assert complaint == b""
+
+
+def test_a_table_for_a_closed_standard_output_is_no_success(embedded):
+    folder, table = embedded[0], embedded[0] / "embedding.csv"
+    done = subprocess.run(
+        [
+            *("sh", "-c", '"$@" >&-', "sh", sys.executable, "-m", "gplvm"),
+            *("transform", folder / "model.gplvm", table),
+        ],
+        stderr=subprocess.PIPE,
+    )
+    assert done.returncode == 2
+    assert done.stderr == b"gplvm transform: error: -: there is no standard output\n"

@@ -193,6 +193,20 @@ def test_unlike_columns_are_noted(command, iris, tmp_path, unit, option, noted):
     assert status == 0 and ("--standardize" in err) == noted
 
 
+@pytest.mark.parametrize("model", ["gplvm", "autoencoder", None])
+@pytest.mark.parametrize("unit", [1e160, 1e-170])
+def test_a_column_that_no_scaler_divides_is_refused(command, tmp_path, model, unit):
+    lines = [f"{unit * i},{i % 3},{'ab'[i % 2]}" for i in range(12)]
+    (tmp_path / "a.csv").write_text("\n".join(["x,y,kind", *lines]))
+    name = ["classify"] if model is None else ["embed", "--model", model]
+    status, _, err = command(
+        *name, tmp_path / "a.csv", "--labels", "kind", "--standardize",
+        "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 2 and "column 'x' cannot be standardized" in err
+    assert err.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("n_components", [1, 3])
 def test_other_numbers_of_components(command, iris, tmp_path, n_components):
     np.save(tmp_path / "a.npy", iris[0])

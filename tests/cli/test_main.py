@@ -45,6 +45,10 @@ def test_help_has_examples(command, name):
             "--kernel is for --model gplvm, not linear",
         ),
         (["embed", "x", "--output", "y", "--kernel", "linear"], "choice: 'linear'"),
+        (["embed", "", "--output", "y"], "embed: error: the name of the input is"),
+        (["embed", "x", "--output", ""], "embed: error: the name of the output is"),
+        (["creatures", ""], "creatures: error: the name of the output is empty"),
+        (["predict", "", "x"], "predict: error: the name of the model is empty"),
         (
             ["embed", "x", "--output", "y", "--inducing", "few"],
             "'few' is not a whole number of at least 1, auto or none",
@@ -149,7 +153,12 @@ import os, signal, sys
 class CtrlC:
     def find_spec(self, name, path=None, target=None):
         if name == sys.argv[1]:
-            os.kill(os.getpid(), signal.SIGINT)
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except BaseException:
+                if "C" not in sys.argv:
+                    raise
+                raise ImportError("multiarray failed to import") from None
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, CtrlC())
 from gplvm.cli import main
@@ -159,8 +168,9 @@ sys.exit(main(["embed", "no.csv", "--output", "nothing"]))
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("module", ["numpy", "sklearn.base", "gplvm.cli._apply"])
-def test_ctrl_c_while_the_command_is_imported(tmp_path, module):
-    command = [sys.executable, "-c", _STOPPED_WHILE_IMPORTING, module]
+@pytest.mark.parametrize("written_in", ["Python", "C"])
+def test_ctrl_c_while_the_command_is_imported(tmp_path, module, written_in):
+    command = [sys.executable, "-c", _STOPPED_WHILE_IMPORTING, module, written_in]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 130
     assert done.stderr == "gplvm: error: interrupted; nothing was written\n"

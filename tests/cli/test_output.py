@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import shutil
+import signal
 import sys
 
 import pytest
 
-from gplvm.cli._errors import Interrupted, UserError
+from gplvm.cli._errors import Interrupted, UserError, stopped_by_signals
 from gplvm.cli._output import MANIFEST, OutputFolder
 
 
@@ -102,6 +104,24 @@ def test_an_exception_leaves_everything_as_it_was(tmp_path, error):
     assert _read(tmp_path) == {"out/mine": "m"}
 
 
+def test_a_second_ctrl_c_leaves_nothing_either(tmp_path, monkeypatch):
+    genuine = shutil.rmtree
+
+    def slow(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        genuine(*arguments, **options)
+
+    monkeypatch.setattr("shutil.rmtree", slow)
+    with (
+        pytest.raises(Interrupted),
+        stopped_by_signals(),
+        OutputFolder(tmp_path / "out") as folder,
+    ):
+        _write(folder, one="1")
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("last", range(1, 8))
 def test_a_command_that_was_killed_leaves_nothing_for_good(tmp_path, monkeypatch, last):
     target = tmp_path / "out"
@@ -159,6 +179,20 @@ def test_a_file_is_no_folder(tmp_path):
     _write(tmp_path, out="o")
     with pytest.raises(UserError, match="is a file"), OutputFolder(tmp_path / "out"):
         pass
+
+
+def test_too_deep_a_folder_is_told(tmp_path):
+    folder = OutputFolder(tmp_path / ("d/" * 1500))
+    with pytest.raises(UserError, match="too deep a folder"), folder:
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_parents_of_nothing_are_taken_away(tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UserError), OutputFolder(tmp_path / "there" / "a" / "b" / "c"):
+        raise UserError
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
 @pytest.mark.parametrize("force", [False, True])

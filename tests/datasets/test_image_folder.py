@@ -297,6 +297,7 @@ def test_class_names_that_collide(tmp_path, images, target):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
+        ({"images": np.ma.masked_equal(np.eye(4)[None], 0)}, ValueError, "masked"),
         ({"images": np.full((5, 4, 4), np.nan)}, ValueError, "image 0 holds NaN"),
         ({"images": np.full((5, 4, 4), 255)}, ValueError, "to 255. Divide"),
         ({"images": np.full((5, 4, 4), -0.1)}, ValueError, "values from -0.1"),
