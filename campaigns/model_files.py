@@ -50,10 +50,13 @@ def _fitted():
     X, y = X[::5], y[::5]
     missing = X.copy()
     missing[3, 2] = np.nan
+    narrow = X.astype(np.float32)
     short = {"max_iter": 3, "tol": 100.0}
     yield gplvm.LinearAutoencoder().fit(X)
-    yield gplvm.LinearAutoencoder(activation="tanh", solver="adam", max_iter=3).fit(X)
-    yield gplvm.SwishMLPClassifier(4, max_iter=3, tol=100.0).fit(X, y)
+    tanh = {"activation": "tanh", "solver": "adam", "max_iter": 3}
+    yield gplvm.LinearAutoencoder(**tanh).fit(narrow)
+    yield gplvm.SwishMLPClassifier(4, **short).fit(X, y)
+    yield gplvm.SwishMLPClassifier(4, **short).fit(narrow, y)
     yield gplvm.GPLVM(kernel="linear").fit(X)
     yield gplvm.GPLVM(kernel="linear").fit(csr_array(X))
     yield gplvm.GPLVM(**short).fit(missing)

@@ -153,8 +153,10 @@ def _check_attributes(model, most):
             raise ValueError(f"{name} is no number")
     lost = getattr(model, "_lost_digits", None)
     if lost is not None:
-        weights = model.components_
-        _check_same((weights + lost).astype(weights.dtype), weights)
+        whole = not hasattr(model, "coefs_")
+        layers = [model.components_] if whole else model.coefs_ + model.intercepts_
+        for weights, digits in zip(layers, [lost] if whole else lost, strict=True):
+            _check_same((weights + digits).astype(weights.dtype), weights)
     if hasattr(model, "inducing_points_"):  # of whose covariance the file has a factor
         _check_size(len(model._blocks["inducing_points"]) ** 2, most)
 

@@ -36,22 +36,32 @@ class RowStream:
             yield self[rows]
 
 
-class SinglePrecision:
-    """Data as they were if they had come in single precision, for rows asked for.
+class _OtherPrecision:
+    """Data as they were if they had come in another precision, for rows asked for.
 
     Parameters
     ----------
-    X : ndarray or RowStream of shape (n_samples, n_features)
-        Data in double precision, memory-mapped too. It is kept, and not copied.
+    X : ndarray, RowStream or SinglePrecision of shape (n_samples, n_features)
+        Data, memory-mapped too. They are kept, and not copied.
     """
-
-    dtype = np.dtype(np.float32)
 
     def __init__(self, X):
         self._X, self.shape = X, X.shape
 
     def __getitem__(self, rows):
         return self._X[rows].astype(self.dtype)
+
+
+class SinglePrecision(_OtherPrecision):
+    """Data as they were if they had come in single precision, for rows asked for."""
+
+    dtype = np.dtype(np.float32)
+
+
+class DoublePrecision(_OtherPrecision):
+    """Data in double precision, for rows asked for."""
+
+    dtype = np.dtype(float)
 
 
 def stream_rows(X, way_out):

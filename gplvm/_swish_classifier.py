@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gplvm._compat import Interval, StrOptions, _fit_context
 from gplvm._network_budget import hidden_size, refuse_too_large
-from gplvm._network_training import TrainedNetwork, walked_rows
+from gplvm._network_training import TrainedNetwork, walks_alike
 from gplvm._optimize import FitMonitor, minimize_lbfgs
 from gplvm._stochastic import MOMENTUM, Adam, Momentum, minimize_stochastic
 from gplvm._training_rows import hold_out, row_weights, weighted_rows
@@ -66,7 +66,9 @@ class SwishMLPClassifier(
 
     solver : {"adam", "sgd", "lbfgs"}, default="adam"
         Adam [1]_; gradient descent with a momentum of 0.9; or L-BFGS, which takes all
-        the rows at once, computes in double precision, and suits small data.
+        the rows at once and suits small data. "lbfgs" computes in double precision, the
+        others too if ``n_features * n_hidden`` is at most 1000, where it takes little
+        more time; else in the precision of the data.
 
     alpha : float, default=1e-4
         Strength of the L2 penalty on the weights.
@@ -174,6 +176,11 @@ class SwishMLPClassifier(
     the units bend all over the data and not only at their centre. Output weights start
     from a normal distribution of standard deviation ``0.5 / sqrt(n_hidden)``, small
     enough for the first predictions to be alike; output intercepts start at zero.
+
+    Where data in single precision are computed with in double precision, digits that
+    it does not hold are left out of data in double precision, if they are far below the
+    features' scale: both end in the same place, however long the steps. A larger
+    network amplifies the rounding of single precision where steps are long.
 
     BLAS has one thread as long as a batch's largest product takes about a millisecond
     or less: more of them would mostly wait for each other.
@@ -331,17 +338,11 @@ class SwishMLPClassifier(
                     X, y, weight, self.classes_, self.validation_fraction,
                     self._random_state,
                 )  # fmt: skip
-            dtype = X.dtype
-            if self.solver == "lbfgs":
-                X = walked_rows(X, weight)
-            network = TrainedNetwork.of_data(
-                X, weight, n_hidden, len(self.classes_), dtype
-            )
-            x = (
-                network.start(self._random_state, X.dtype)
-                if fresh
-                else network.resume(self.coefs_, self.intercepts_, X.dtype)
-            )
+            network = self._network_for(X, weight, n_hidden)
+            X = network.rows(X)
+            if held_out is not None:  # few rows, and looked at after each epoch
+                held_out = network.rows(held_out[0])[:], *held_out[1:]
+            x = network.start(self._random_state) if fresh else self._resumed(network)
             name, alpha = type(self).__name__, self.alpha
             batch = self._batch_size(y.size)
             if self.solver == "lbfgs":
@@ -353,7 +354,7 @@ class SwishMLPClassifier(
                         max_iter=self.max_iter,
                         tol=self.tol,
                         on_iteration=lambda point, loss: monitor.iteration(
-                            loss, lambda: network.layers(point, dtype)
+                            loss, lambda: network.layers(point)
                         ),
                         name=name,
                     )
@@ -372,11 +373,11 @@ class SwishMLPClassifier(
                         n_iter_no_change=self.n_iter_no_change,
                         score=held_out and (lambda: network.accuracy(x, *held_out)),
                         on_epoch=lambda loss: monitor.iteration(
-                            loss, lambda: network.layers(x, dtype)
+                            loss, lambda: network.layers(x)
                         ),
                         name=name,
                     )
-            self._finish(best, network, dtype, fresh, y.size)
+            self._finish(best, network, fresh, y.size)
             monitor.close()
         return self
 
@@ -444,16 +445,12 @@ class SwishMLPClassifier(
             X, y, weight = weighted_rows(X, y, self._row_weights(sample_weight, labels))
             if fresh:
                 self._random_state = check_random_state(self.random_state)
-                network = TrainedNetwork.of_data(
-                    X, weight, self._hidden_size(X), len(self.classes_), X.dtype
-                )
-                x = network.start(self._random_state, X.dtype)
+                network = self._network_for(X, weight, self._hidden_size(X))
+                x = network.start(self._random_state)
             else:
-                network = TrainedNetwork(
-                    X.shape[1], self._n_features_out, len(self.classes_), self._standard
-                )
-                X = X.astype(self.coefs_[0].dtype, copy=False)
-                x = network.resume(self.coefs_, self.intercepts_, X.dtype)
+                network = self._network()
+                x = self._resumed(network)
+            X = network.rows(X)
             # A copy: an epoch that diverges leaves the one before as it was.
             self._optimizer = deepcopy(getattr(self, "_optimizer", None))
             if self._optimizer is None:
@@ -470,7 +467,7 @@ class SwishMLPClassifier(
                     random_state=self._random_state,
                     name=type(self).__name__,
                 )
-            self._finish(best, network, X.dtype, fresh, y.size)
+            self._finish(best, network, fresh, y.size)
         return self
 
     def predict(self, X):
@@ -610,8 +607,27 @@ class SwishMLPClassifier(
         )
         n_rows = X.shape[0]
         batch = n_rows if self.solver == "lbfgs" else self._batch_size(n_rows)
-        refuse_too_large(size, X.shape[1], n_classes, batch, X.dtype)
+        alike = walks_alike(self.solver, X.shape[1], size)
+        dtype = np.dtype(float) if alike else X.dtype
+        refuse_too_large(size, X.shape[1], n_classes, batch, dtype)
         return size
+
+    def _network_for(self, X, weight, n_hidden):
+        """The network of a first fit or batch, or of another fit."""
+        n_classes = len(self.classes_)
+        return TrainedNetwork.of_data(X, weight, n_hidden, n_classes, self.solver)
+
+    def _network(self):
+        """That of the last fit or batch, which the next batch trains."""
+        W1, W2 = self.coefs_
+        shape = *W1.shape, W2.shape[1]
+        return TrainedNetwork(*shape, W1.dtype, self.solver, self._standard)
+
+    def _resumed(self, network):
+        """The parameters at which the last fit or batch ended."""
+        # A file of an earlier version has no lost digits.
+        lost = getattr(self, "_lost_digits", None)
+        return network.resume(self.coefs_ + self.intercepts_, lost)
 
     def _new_optimizer(self, x):
         if self.solver == "adam":
@@ -629,9 +645,9 @@ class SwishMLPClassifier(
     def _batch_size(self, n_samples):
         return min(200 if self.batch_size == "auto" else self.batch_size, n_samples)
 
-    def _finish(self, best, network, dtype, fresh, n_rows):
+    def _finish(self, best, network, fresh, n_rows):
         """Set the fitted attributes from where a walk ended."""
-        for name, value in network.layers(best.x, dtype).items():
+        for name, value in network.layers(best.x).items():
             setattr(self, name, value)
         self._standard = network.standard
         self.n_parameters_ = best.x.size

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
@@ -376,6 +377,43 @@ def test_nor_those_of_classifiers():
     model = SwishMLPClassifier(10, solver="lbfgs", random_state=0)
     _assert_within_a_thousandth(
         model, many.astype(np.float32), many, lambda model, X: model.fit(X, labels)
+    )
+
+
+def _stopped_early(model, X, y):
+    return model.set_params(early_stopping=True).fit(X, y)
+
+
+def _in_batches(model, X, y):
+    for start in [0, 1] * 50:
+        model.partial_fit(X[start::2], y[start::2], classes=np.unique(y))
+    return model
+
+
+def _warm_started(model, X, y):
+    model.set_params(warm_start=True, max_iter=10)
+    for _ in range(10):
+        model.fit(X, y)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize(
+    "fit", [SwishMLPClassifier.fit, _stopped_early, _in_batches, _warm_started]
+)
+def test_nor_those_of_classifiers_in_long_steps(fit, solver, form):
+    many, labels = load_wine(return_X_y=True)
+    model = SwishMLPClassifier(
+        5, solver=solver, learning_rate_init=0.3, batch_size=20, max_iter=100, tol=0.0,
+        n_iter_no_change=100, random_state=0,
+    )  # fmt: skip
+    _assert_within_a_thousandth(
+        model,
+        form(many.astype(np.float32)),
+        form(many),
+        lambda model, X: fit(model, X, labels),
     )
 
 

@@ -143,11 +143,14 @@ def test_type_names_and_labels_come_back(path, dtype):
     assert again.transform(frame).dtype == dtype
 
 
-def test_training_goes_on_as_if_nothing_had_happened(path):
-    model = SwishMLPClassifier(5, **SHORT).fit(X, Y)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_training_goes_on_as_if_nothing_had_happened(path, dtype):
+    rows = X.astype(dtype)
+    model = SwishMLPClassifier(5, **SHORT).fit(rows, Y)
     again = _round_trip(model, path)
     for copy in (model, again):
-        copy.partial_fit(X[::-1], Y[::-1])
+        for _ in range(20):
+            copy.partial_fit(rows[::-1], Y[::-1])
     np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
 
 
@@ -527,6 +530,21 @@ def test_a_model_that_tells_other_numbers_than_it_uses_is_refused(path, name, va
     model = BayesianGPLVM(2, n_inducing=8, **SHORT).fit(X)
     setattr(model, name, value)
     _forge(model, path)
+    with pytest.raises(ValueError, match="does not hold a working model"):
+        gplvm.load(path)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LinearAutoencoder(2, activation="tanh", **SHORT),
+        SwishMLPClassifier(5, **SHORT),
+    ],
+)
+def test_a_model_that_would_go_on_from_other_weights_is_refused(path, model):
+    model = clone(model).fit(X.astype(np.float32), Y)
+    model._lost_digits[0][-1] += 1.0
+    gplvm.save(model, path)
     with pytest.raises(ValueError, match="does not hold a working model"):
         gplvm.load(path)
 

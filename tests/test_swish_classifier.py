@@ -1,6 +1,7 @@
 """The swish classifier: manners, budget, training, and its independent judges."""
 
 import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -258,6 +259,27 @@ def test_memory_layout_does_not_matter(blobs, solver):
         found = clone(model).fit(form, y).predict_proba(X)
         assert_allclose(found, expected, atol=1e-9)
     assert_array_equal(X, before)
+
+
+def _peak(function):
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@unconverged
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_hidden", [2, 30])  # walked in double precision, and not
+def test_mapped_data_are_not_read_into_memory(tmp_path, dtype, n_hidden):
+    X = np.memmap(tmp_path / "X", dtype=dtype, mode="w+", shape=(50_000, 64))
+    X[:] = np.tile(np.random.default_rng(0).normal(size=(1000, 64)), (50, 1))
+    y = np.arange(len(X)) % 3
+    model = SwishMLPClassifier(n_hidden, max_iter=1, random_state=0)
+    assert _peak(lambda: model.fit(X, y)) < X.nbytes / 2
+    assert _peak(lambda: model.partial_fit(X, y)) < X.nbytes / 2
 
 
 @unconverged

@@ -67,9 +67,12 @@ def mean_and_scale(X, weight=None, dtype=None):
     """Each feature's mean and the features' common standard deviation.
 
     The second is one number, the root of the mean variance, and never zero: constant
-    data have their own root mean square instead, or 1 if that is zero too. Weights
-    divided by it do not overflow `dtype`, that of `X` by default.
+    data have their own root mean square instead, or 1 if that is zero too. `X` is
+    dense, sparse, or gives slices of its rows. Weights divided by the scale do not
+    overflow `dtype`, that of `X` by default, and data that vary by less than it holds
+    of their size are constant.
     """
+    precision = np.finfo(X.dtype if dtype is None else dtype)
     weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, dtype=float)
     weight = weight / weight.sum()
     least, most = _SAFE_SQUARES[X.dtype.type]
@@ -77,14 +80,14 @@ def mean_and_scale(X, weight=None, dtype=None):
     with np.errstate(over="ignore", invalid="ignore"):
         mean, squares = _moments(X, weight.astype(X.dtype))
     if not least < squares < most:  # once more, in the data's own unit
-        unit = max(float(X.max()), -float(X.min())) or 1.0
+        chunks = gen_batches(X.shape[0], _ROWS)
+        unit = max(float(abs(X[rows]).max()) for rows in chunks) or 1.0
         mean, squares = _moments(X, weight, unit)
     size = np.sqrt(mean @ mean / mean.size)
     scale = np.sqrt(max(squares, 0.0) / mean.size)
-    if scale <= 10 * np.finfo(X.dtype).eps * size:
+    if scale <= 10 * precision.eps * size:
         scale = size or 1.0
-    least = 1e3 * float(np.finfo(X.dtype if dtype is None else dtype).tiny)
-    scale = max(float(scale) * unit, least)
+    scale = max(float(scale) * unit, 1e3 * float(precision.tiny))
     return (mean * unit).astype(X.dtype, copy=False), scale
 
 
