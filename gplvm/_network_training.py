@@ -36,10 +36,11 @@ _OUTPUT_SPREAD = 0.5
 _SMALL = {"lbfgs": 5e-6, "adam": 1e-4, "sgd": 1e-4}
 
 # Networks of at most so many hidden weights walk in double precision, whatever the
-# data: most of the time is the interpreter's. Measured on nine shapes, an epoch took
-# 1.04 to 1.14 times as long as in single precision in batches of 50 rows, and 1.11 to
-# 1.5 times in batches of 200 (most with 64 hidden units); with 256 x 64 it is 1.9.
-_SMALL_NETWORK = 1000
+# data. Measured on fifteen shapes, an epoch took 1.04 to 1.3 times as long as in single
+# precision in batches of 50 rows, and 1.1 to 1.6 times in batches of 200: less by a
+# third or more than scikit-learn's MLPClassifier in single precision, as of 256 x 64 in
+# such batches it no longer did.
+_SMALL_NETWORK = 4096
 
 
 def walks_alike(solver, n_features, n_hidden):

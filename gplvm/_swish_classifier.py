@@ -67,7 +67,7 @@ class SwishMLPClassifier(
     solver : {"adam", "sgd", "lbfgs"}, default="adam"
         Adam [1]_; gradient descent with a momentum of 0.9; or L-BFGS, which takes all
         the rows at once and suits small data. "lbfgs" computes in double precision, the
-        others too if ``n_features * n_hidden`` is at most 1000, where it takes little
+        others too if ``n_features * n_hidden`` is at most 4096, where it takes little
         more time; else in the precision of the data.
 
     alpha : float, default=1e-4

@@ -272,7 +272,7 @@ def _peak(function):
 
 @unconverged
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n_hidden", [2, 30])  # walked in double precision, and not
+@pytest.mark.parametrize("n_hidden", [2, 80])  # walked in double precision, and not
 def test_mapped_data_are_not_read_into_memory(tmp_path, dtype, n_hidden):
     X = np.memmap(tmp_path / "X", dtype=dtype, mode="w+", shape=(50_000, 64))
     X[:] = np.tile(np.random.default_rng(0).normal(size=(1000, 64)), (50, 1))
