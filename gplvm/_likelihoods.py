@@ -4,6 +4,7 @@ Each class composes a kernel with a function of `gradients` and applies the chai
 between them; estimators ask them for values, gradients and posteriors.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from gplvm import _linalg, kernels
 from gplvm._centred import CentredSparse
 from gplvm._parallel import (
     TILE,
+    keep_freed_memory,
     map_blocks,
     one_blas_thread,
     row_blocks,
@@ -30,6 +32,15 @@ from gplvm.gradients.spectral import (
     spectral_gplvm_log_likelihood,
     spectral_gplvm_optimum,
 )
+
+# Matrices of up to so many bytes are computed in the memory of the one before, if no
+# other thread has it: to fault new pages in takes as long as their exponentials.
+_KEEP = 2**25
+_kept = []
+
+# A block is so many short operations that two threads wait for each other's turn in the
+# interpreter, until there are as many for each as this.
+_BLOCKS_PER_THREAD = 8
 
 # Rows are predicted in chunks whose cross-covariance stays near this many entries.
 _CHUNK_ENTRIES = 2**21
@@ -87,6 +98,21 @@ class Posterior:
         return value, gradient
 
 
+@contextmanager
+def _square_matrix(n):
+    """Memory for an (n, n) matrix."""
+    try:
+        memory = _kept.pop()
+    except IndexError:
+        memory = np.empty(0)
+    if memory.size < n * n:
+        memory = np.empty(n * n)
+    yield memory[: n * n].reshape(n, n)
+    # Not after an interruption: a thread may still be at work on it.
+    if memory.nbytes <= _KEEP and not _kept:
+        _kept.append(memory)
+
+
 class DenseLikelihood:
     """Any covariance: O(N^3) time, O(N^2) memory.
 
@@ -100,6 +126,7 @@ class DenseLikelihood:
     """
 
     def __init__(self, kernel, Y):
+        keep_freed_memory()
         self.kernel = kernel
         self.Y = Y
         self._factor = data_factor(Y)
@@ -121,10 +148,10 @@ class DenseLikelihood:
         blocks of rows that stay in cache; beside it stands what the kernel's pullback
         needs of each block, for most kernels that triangle of K once more.
         """
-        with one_blas_thread():
-            return self._log_likelihood(embedding, theta, eval_gradient)
+        with one_blas_thread(), _square_matrix(len(self.Y)) as K:
+            return self._log_likelihood(K, embedding, theta, eval_gradient)
 
-    def _log_likelihood(self, embedding, theta, eval_gradient):
+    def _log_likelihood(self, K, embedding, theta, eval_gradient):
         kernel = self.kernel.clone_with_theta(theta[:-1])
         noise_variance = np.exp(theta[-1])
         n_samples, n_features = self.Y.shape
@@ -133,8 +160,6 @@ class DenseLikelihood:
         pullbacks = {}
 
         def make_covariance():
-            K = np.empty((n_samples, n_samples))
-
             def fill(rows):
                 X, X_before = embedding[rows], embedding[: rows.start]
                 corner, pull_corner = kernels.evaluate(kernel, X)
@@ -146,7 +171,7 @@ class DenseLikelihood:
                 if eval_gradient:
                     pullbacks[rows.start] = pull_corner, pull_before
 
-            map_blocks(fill, blocks)
+            map_blocks(fill, blocks, _BLOCKS_PER_THREAD)
             np.einsum("ii->i", K)[:] += noise_variance
             return K
 
@@ -172,7 +197,8 @@ class DenseLikelihood:
             return dtheta, dX + 2.0 * dX_rows, 2.0 * dX_before
 
         dL_dtheta, dL_dX = np.zeros(len(theta)), np.zeros(embedding.shape)
-        for rows, parts in zip(blocks, map_blocks(pull_back, blocks), strict=True):
+        pulled = map_blocks(pull_back, blocks, _BLOCKS_PER_THREAD)
+        for rows, parts in zip(blocks, pulled, strict=True):
             dtheta, dX, dX_before = parts
             dL_dtheta += dtheta
             dL_dX[rows] += dX

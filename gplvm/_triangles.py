@@ -14,10 +14,14 @@ import numpy as np
 from gplvm._lapack import Blocks
 from gplvm._parallel import TILE, map_blocks, row_blocks
 
-# Rows of a triangle that is left to LAPACK: its own blocks are no larger.
-_LEAF = 256
+# Rows of a triangle that is left to LAPACK, and of a piece of a product: larger ones
+# take less time each, and smaller ones keep more threads busy.
+_LEAF = 128
+_PIECES = 128, 256
 
-# Up to so many rows two threads have a half each to invert.
+# Up to so many rows all is done before another thread has woken up; and up to so many
+# two threads have a half each to invert.
+_ALONE = 512
 _TWO_HALVES = 1024
 
 
@@ -41,8 +45,8 @@ def factor(K):
 
 def solve(L, B):
     """``(L L')^-1 B`` in the memory of an F-ordered `B`."""
-    blocks = Blocks(np.ascontiguousarray(L))
-    _map(lambda columns: blocks.solve(B, columns), row_blocks(B.shape[1]))
+    blocks, whole = Blocks(np.ascontiguousarray(L)), slice(0, len(L))
+    _map(lambda columns: blocks.solve(B, columns), row_blocks(B.shape[1]), whole)
     return B
 
 
@@ -66,13 +70,13 @@ def _factor(blocks, t):
     if not _factor(blocks, first):
         return False
     pieces = _pieces(second)
-    _map(lambda rows: _divide(blocks, rows, first), pieces)
+    _map(lambda rows: _divide(blocks, rows, first), pieces, t)
 
     def subtract(rows):
         blocks.subtract_product(rows, slice(second.start, rows.start), first)
         blocks.subtract_product(rows, rows, first)
 
-    _map(subtract, pieces[::-1])  # the longest first
+    _map(subtract, pieces[::-1], t)  # the longest first
     return _factor(blocks, second)
 
 
@@ -93,11 +97,11 @@ def _invert(blocks, t):
         return blocks.invert(t)
     halves = first, second = _halves(t)
     if _size(t) <= _TWO_HALVES:
-        both = _map(lambda half: _invert(blocks, half), halves)
+        both = _map(lambda half: _invert(blocks, half), halves, t)
     else:
         both = [_invert(blocks, half) for half in halves]
-    _map(lambda rows: blocks.multiply_right(rows, first), _pieces(second))
-    _map(lambda columns: blocks.multiply_left(second, columns, -1.0), _pieces(first))
+    _map(lambda rows: blocks.multiply_right(rows, first), _pieces(second), t)
+    _map(lambda columns: blocks.multiply_left(second, columns, -1.0), _pieces(first), t)
     return all(both)
 
 
@@ -114,8 +118,10 @@ def _square(blocks, t):
         blocks.add_product(rows, rows, second)
 
     _square(blocks, first)
-    _map(add, pieces[::-1])
-    _map(lambda columns: blocks.multiply_left(second, columns, transpose=True), pieces)
+    _map(add, pieces[::-1], t)
+    _map(
+        lambda columns: blocks.multiply_left(second, columns, transpose=True), pieces, t
+    )
     _square(blocks, second)
 
 
@@ -130,11 +136,14 @@ def _halves(t):
 
 
 def _pieces(rows):
+    smallest, largest = _PIECES
+    size = min(max(smallest, _size(rows) // (4 * TILE) * TILE), largest)
     return [
         slice(rows.start + piece.start, rows.start + piece.stop)
-        for piece in row_blocks(_size(rows))
+        for piece in row_blocks(_size(rows), size)
     ]
 
 
-def _map(function, pieces):
-    return map_blocks(function, pieces, per_thread=1)
+def _map(function, pieces, t):
+    """`map_blocks` for pieces of work on the triangle t."""
+    return map_blocks(function, pieces, 1 if _size(t) > _ALONE else len(pieces))

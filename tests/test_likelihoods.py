@@ -66,7 +66,7 @@ def test_blocks_equal_the_whole_matrix(n, d, threads, monkeypatch):
     # Several blocks of rows, one of them incomplete; few features and many; in turn
     # and on threads. The judge is the gradient of the whole matrix.
     Y, X, _ = _problem(n, d)
-    monkeypatch.setattr("gplvm._parallel._BLOCKS_PER_THREAD", 1)
+    monkeypatch.setattr("gplvm._likelihoods._BLOCKS_PER_THREAD", 1)
     kernel, noise = KERNELS["noisy"], 0.3
     theta = np.append(kernel.theta, np.log(noise))
     with threadpool_limits(threads, user_api="blas"):

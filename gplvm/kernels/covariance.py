@@ -12,6 +12,7 @@ must not get its gradient.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from sklearn.gaussian_process import kernels as sk
@@ -287,7 +288,7 @@ def _check_columns(kernel, X, Z):
         )
     for leaf in _leaves(kernel):
         if type(leaf) in RULES:  # others are refused for that
-            for hyperparameter in leaf.hyperparameters:
+            for hyperparameter in _hyperparameters(leaf):
                 _check_size(leaf, hyperparameter.name, X.shape[1])
 
 
@@ -628,7 +629,17 @@ def _free_theta(kernel, by_name):
     """Gradients by hyperparameter name, as a vector in the order of kernel.theta."""
     parts = [
         np.atleast_1d(by_name[hyperparameter.name])
-        for hyperparameter in kernel.hyperparameters
+        for hyperparameter in _hyperparameters(kernel)
         if not hyperparameter.fixed
     ]
     return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _hyperparameters(leaf):
+    """A leaf's `hyperparameters`, which would search its attributes at every call."""
+    return [getattr(leaf, name) for name in _hyperparameter_names(type(leaf))]
+
+
+@cache
+def _hyperparameter_names(kind):
+    return [name for name in dir(kind) if name.startswith("hyperparameter_")]
