@@ -153,7 +153,8 @@ class GPLVM(LatentModel):
 
     n_jobs : int, default=None
         Number of restarts that run at the same time, through joblib; with more than
-        one, callbacks and `verbose` see no single iterations.
+        one, callbacks and `verbose` see no single iterations. The result does not
+        depend on it.
 
     random_state : int, RandomState instance or None, default=None
         Source of ``init="random"``, of restarts, of inducing points, and of what a
