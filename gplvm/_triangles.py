@@ -10,12 +10,16 @@ A triangle is the lower one of a C-ordered matrix; what is above it is arbitrary
 """
 
 import numpy as np
+from scipy.linalg import lapack
 
 from gplvm._lapack import Blocks
 from gplvm._parallel import TILE, map_blocks, row_blocks
 
-# Rows of a triangle that is left to LAPACK, and of a piece of a product: larger ones
-# take less time each, and smaller ones keep more threads busy.
+# Up to so many rows a triangle is whole, and scipy's to call, who is faster at it.
+_WHOLE = 256
+
+# Rows of a part that is left to LAPACK, and of a piece of a product: larger ones take
+# less time each, and smaller ones keep more threads busy.
 _LEAF = 128
 _PIECES = 128, 256
 
@@ -39,12 +43,17 @@ def factor(K):
 
     is_positive : bool
     """
+    if len(K) <= _WHOLE:
+        L, info = lapack.dpotrf(K.T, lower=0, clean=0, overwrite_a=1)
+        return L.T, info == 0
     K = np.ascontiguousarray(K)
     return K, _factor(Blocks(K), slice(0, len(K)))
 
 
 def solve(L, B):
     """``(L L')^-1 B`` in the memory of an F-ordered `B`."""
+    if len(L) <= _WHOLE:
+        return lapack.dpotrs(L.T, B, lower=0, overwrite_b=1)[0]
     blocks, whole = Blocks(np.ascontiguousarray(L)), slice(0, len(L))
     _map(lambda columns: blocks.solve(B, columns), row_blocks(B.shape[1]), whole)
     return B
@@ -52,12 +61,17 @@ def solve(L, B):
 
 def invert(L):
     """``L^-1`` in the memory of `L`, and whether there is one."""
+    if len(L) <= _WHOLE:
+        W, info = lapack.dtrtri(L.T, lower=0, overwrite_c=1)
+        return W.T, info == 0
     L = np.ascontiguousarray(L)
     return L, _invert(Blocks(L), slice(0, len(L)))
 
 
 def square(W):
     """``W' W`` of the triangle W, the lower triangle of it, in its memory."""
+    if len(W) <= _WHOLE:
+        return lapack.dlauum(W.T, lower=0, overwrite_c=1)[0].T
     _square(Blocks(W), slice(0, len(W)))
     return W
 

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from gplvm import _linalg, _parallel, _triangles
 
 # Leaves alone; halves of one leaf, and of several; unequal ones.
-SIZES = [1, 2, 40, 128, 129, 300, 513, 800, 1100, 2100]
+SIZES = [1, 2, 40, 128, 256, 257, 300, 513, 800, 1100, 2100]
 
 
 def _positive_definite(n, seed=0):
