@@ -8,6 +8,7 @@ first entry and the matrix's own row length.
 
 import ctypes
 
+import numpy as np
 from scipy.linalg import cython_blas, cython_lapack
 
 
@@ -60,9 +61,16 @@ class Blocks:
     ----------
     A : ndarray of shape (n, n)
         The matrix, which is changed.
+
+    Raises
+    ------
+    ValueError
+        If it is no such matrix: what takes its address knows no bounds.
     """
 
     def __init__(self, A):
+        if A.shape != (len(A), len(A)) or not (_is_double(A) and A.flags.c_contiguous):
+            raise ValueError(f"A triangle needs a square matrix, got shape {A.shape}.")
         self._A, self._address, self._n = A, A.ctypes.data, len(A)
 
     def _at(self, rows, columns):
@@ -130,9 +138,16 @@ class Blocks:
     def solve(self, B, columns):
         """``(L L')^-1 B[:, columns]`` in place of those of an F-ordered `B`."""
         info, n = ctypes.c_int(0), self._n
+        if B.shape[:-1] != (n,) or not (_is_double(B) and B.flags.f_contiguous):
+            raise ValueError(f"A triangle of {n} rows divides no array of {B.shape}.")
         place = ctypes.c_void_p(B.ctypes.data + 8 * n * columns.start)
         matrix = ctypes.c_void_p(self._address)
         _potrs("U", n, _size(columns), matrix, n, place, n, ctypes.byref(info))
+
+
+def _is_double(A):
+    """Whether an array is of double precision, and may be written to."""
+    return A.dtype == np.float64 and A.flags.behaved
 
 
 def _size(rows):

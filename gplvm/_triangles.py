@@ -42,7 +42,7 @@ def factor(K):
 def solve(L, B):
     """``(L L')^-1 B`` in the memory of an F-ordered `B`."""
     blocks = Blocks(np.ascontiguousarray(L))
-    _map(lambda columns: blocks.solve(B, columns), row_blocks(B.shape[1]))
+    _map(lambda columns: blocks.solve(B, columns), row_blocks(B.shape[-1]))
     return B
 
 
