@@ -349,6 +349,30 @@ class GPLVM(LatentModel):
             ensure_all_finite="allow-nan",
         )
         self._check_n_components(data)
+        with one_blas_thread():
+            self._fit(data, X, y)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Fit, and return the latent positions of the training rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data.
+
+        y : None
+            Ignored, but handed on to callbacks.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_samples, n_components)
+            `embedding_`.
+        """
+        return self.fit(X, y).embedding_
+
+    def _fit(self, data, X, y):
+        """`fit` to the validated `data`; callbacks see `X` and `y`."""
         Y, mean = centred(data)
         missing = not issparse(data) and np.isnan(Y).any()
         if self.back_constraint is not None and missing:
@@ -368,14 +392,13 @@ class GPLVM(LatentModel):
         n_inducing = self._resolve_n_inducing(Y, kernel)
         rng = check_random_state(self.random_state)
         monitor = FitMonitor(self, X, y, max_iter=self.max_iter * self.n_restarts)
-        with one_blas_thread():
-            likelihood = walked = self._make_likelihood(kernel, Y, n_inducing)
-            if Y_walked is not Y:
-                walked = self._make_likelihood(kernel, Y_walked, n_inducing)
-            first, mapping = self._warm_blocks(Y_walked, kernel, n_inducing)
-            if mapping is None and self.back_constraint is not None:
-                make_mapping = MAPPINGS[self.back_constraint]
-                mapping = make_mapping(Y_walked, self.n_components, rng)
+        likelihood = walked = self._make_likelihood(kernel, Y, n_inducing)
+        if Y_walked is not Y:
+            walked = self._make_likelihood(kernel, Y_walked, n_inducing)
+        first, mapping = self._warm_blocks(Y_walked, kernel, n_inducing)
+        if mapping is None and self.back_constraint is not None:
+            make_mapping = MAPPINGS[self.back_constraint]
+            mapping = make_mapping(Y_walked, self.n_components, rng)
 
         def attributes(blocks):
             if Y_walked is not Y and mapping is not None:
@@ -416,25 +439,6 @@ class GPLVM(LatentModel):
         self.loss_curve_ = minimum.loss_curve or [minimum.fun]
         self.n_iter_ = len(self.loss_curve_)
         monitor.close()
-        return self
-
-    def fit_transform(self, X, y=None):
-        """Fit, and return the latent positions of the training rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data.
-
-        y : None
-            Ignored, but handed on to callbacks.
-
-        Returns
-        -------
-        embedding : ndarray of shape (n_samples, n_components)
-            `embedding_`.
-        """
-        return self.fit(X, y).embedding_
 
     def _accepts_sparse(self):
         linear = isinstance(self.kernel, str) and self.kernel == "linear"
@@ -508,17 +512,16 @@ class GPLVM(LatentModel):
                 # What PCA would find, from the decomposition that is there.
                 scores = likelihood.principal(self.n_components)
                 init = scores / np.sqrt(self.n_features_in_)
-        with one_blas_thread():
-            starts = candidate_starts(
-                Y,
-                kernel,
-                variance,
-                n_components=self.n_components,
-                init=init,
-                noise_variance=self.noise_variance,
-                random_state=rng,
-            )
-            return [_with_inducing(start, n_inducing, rng) for start in starts]
+        starts = candidate_starts(
+            Y,
+            kernel,
+            variance,
+            n_components=self.n_components,
+            init=init,
+            noise_variance=self.noise_variance,
+            random_state=rng,
+        )
+        return [_with_inducing(start, n_inducing, rng) for start in starts]
 
     def _restarts(self, first, likelihood, variance, n_inducing, rng):
         """One start for each restart: the first, and shaken copies or new draws."""
@@ -713,7 +716,8 @@ def _with_inducing(start, n_inducing, random_state):
 def _walk_or_error(start, problem):
     """A walk, or why there is none: one that fails must not end the others."""
     try:
-        return maximize(start, **problem)
+        with one_blas_thread():  # of this process
+            return maximize(start, **problem)
     except BadStartError as error:
         return error
 

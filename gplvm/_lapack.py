@@ -59,7 +59,8 @@ class Blocks:
     Parameters
     ----------
     A : ndarray of shape (n, n)
-        The matrix, which is changed.
+        The matrix, which is changed. What takes its address knows no bounds: it has
+        to be such a matrix.
     """
 
     def __init__(self, A):

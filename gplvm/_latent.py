@@ -178,7 +178,10 @@ def _isomap(Y, n_components):
         # between them, and scikit-learn warns that this is slow.
         warnings.filterwarnings("ignore", ".*connected components")
         warnings.filterwarnings("ignore", category=SparseEfficiencyWarning)
-        embedding = isomap.fit_transform(Y / (scale or 1.0))
+        distances = isomap.fit(Y / (scale or 1.0)).dist_matrix_
+    # Its own decomposition starts from numpy's global random state, and rounds so.
+    decomposition = isomap.kernel_pca_.set_params(random_state=0)
+    embedding = decomposition.fit_transform(-0.5 * distances**2)
     # Geodesic distances of one dimension leave the others undetermined.
     return np.nan_to_num(embedding)
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from gplvm._optimize import Packing, minimize_lbfgs
-from gplvm._parallel import one_blas_thread
 from gplvm.gradients.prediction import standard_normal
 
 # Every row speaks about theta, and one row about a position: the curvature along theta
@@ -127,16 +126,15 @@ def maximize(
         packing.pack(**{**infinite, "theta": sign * side / theta_scale}) * sign
         for side, sign in zip(theta_bounds.T, (-1.0, 1.0), strict=True)
     ]
-    with one_blas_thread():
-        minimum = minimize_lbfgs(
-            objective,
-            packing.pack(**{b: coordinates[b] / scales[b] for b in coordinates}),
-            bounds=np.column_stack(bounds),
-            max_iter=max_iter,
-            tol=tol,
-            renew=renew if renewable else None,
-            on_iteration=report and (lambda x, loss: report(lambda: decode(x), loss)),
-            name=name,
-            warn=warn,
-        )
+    minimum = minimize_lbfgs(
+        objective,
+        packing.pack(**{b: coordinates[b] / scales[b] for b in coordinates}),
+        bounds=np.column_stack(bounds),
+        max_iter=max_iter,
+        tol=tol,
+        renew=renew if renewable else None,
+        on_iteration=report and (lambda x, loss: report(lambda: decode(x), loss)),
+        name=name,
+        warn=warn,
+    )
     return decode(minimum.x), minimum

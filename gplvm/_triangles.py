@@ -43,6 +43,7 @@ def factor(K):
 
     is_positive : bool
     """
+    _check(K)
     if len(K) <= _WHOLE:
         L, info = lapack.dpotrf(K.T, lower=0, clean=0, overwrite_a=1)
         return L.T, info == 0
@@ -52,6 +53,7 @@ def factor(K):
 
 def solve(L, B):
     """``(L L')^-1 B`` in the memory of an F-ordered `B`."""
+    _check(L, B)
     if len(L) <= _WHOLE:
         return lapack.dpotrs(L.T, B, lower=0, overwrite_b=1)[0]
     blocks, whole = Blocks(np.ascontiguousarray(L)), slice(0, len(L))
@@ -61,6 +63,7 @@ def solve(L, B):
 
 def invert(L):
     """``L^-1`` in the memory of `L`, and whether there is one."""
+    _check(L)
     if len(L) <= _WHOLE:
         W, info = lapack.dtrtri(L.T, lower=0, overwrite_c=1)
         return W.T, info == 0
@@ -70,10 +73,20 @@ def invert(L):
 
 def square(W):
     """``W' W`` of the triangle W, the lower triangle of it, in its memory."""
+    _check(W)
     if len(W) <= _WHOLE:
         return lapack.dlauum(W.T, lower=0, overwrite_c=1)[0].T
+    W = np.ascontiguousarray(W)
     _square(Blocks(W), slice(0, len(W)))
     return W
+
+
+def _check(A, B=None):
+    """Refuse what is no square matrix, or has other rows: its address has no bounds."""
+    if A.shape != (len(A), len(A)) or not (A.dtype == float and A.flags.behaved):
+        raise ValueError(f"A triangle needs a square matrix, got shape {A.shape}.")
+    if B is not None and (B.ndim != 2 or len(B) != len(A)):
+        raise ValueError(f"A triangle of {len(A)} rows divides no array of {B.shape}.")
 
 
 def _factor(blocks, t):

@@ -219,6 +219,17 @@ def test_as_accurate_as_the_relu_network(name):
     assert min(ours) > 0.93
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_all_that_single_precision_holds_far_from_zero_is_learned(blobs, solver):
+    X = (blobs[0] + 2e6).astype(np.float32)
+    model = SwishMLPClassifier(8, solver=solver, max_iter=5, random_state=0)
+    single, double = (
+        clone(model).fit(given, blobs[1]) for given in (X, X.astype(float))
+    )
+    assert_allclose(single.loss_curve_, double.loss_curve_, rtol=1e-12)
+
+
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize(
     ("offset", "unit"),

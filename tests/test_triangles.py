@@ -81,3 +81,26 @@ def test_arrays_of_other_layouts(n):
         factor = np.asfortranarray(_linalg.inverse_factor(np.asfortranarray(L)))
         assert_allclose(factor.T @ factor, expected, atol=1e-10)
         assert_allclose(_linalg.solve(np.asfortranarray(L), K), np.eye(n), atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300), (300,), (3, 3, 3)])
+def test_no_address_is_taken_of_what_is_no_matrix(shape):
+    A, L = np.ones(shape), np.eye(250)
+    for function in (
+        _linalg.cholesky,
+        _linalg.inverse,
+        _linalg.inverse_factor,
+        _linalg.inverse_in_place,
+        lambda A: _linalg.solve(A, np.ones((shape[0], 2))),
+        lambda A: _linalg.solve(L, A),
+    ):
+        with pytest.raises(ValueError, match="triangle"):
+            function(A)
+
+
+def test_what_cannot_be_written_in_place_is_refused():
+    read_only = np.eye(3)
+    read_only.flags.writeable = False
+    for L in (np.eye(3, dtype=np.float32), read_only):
+        with pytest.raises(ValueError, match="triangle"):
+            _linalg.inverse_in_place(L)

@@ -69,10 +69,8 @@ def mean_and_scale(X, weight=None, dtype=None):
     The second is one number, the root of the mean variance, and never zero: constant
     data have their own root mean square instead, or 1 if that is zero too. `X` is
     dense, sparse, or gives slices of its rows. Weights divided by the scale do not
-    overflow `dtype`, that of `X` by default, and data that vary by less than it holds
-    of their size are constant.
+    overflow `dtype`, that of `X` by default.
     """
-    precision = np.finfo(X.dtype if dtype is None else dtype)
     weight = np.ones(X.shape[0]) if weight is None else np.asarray(weight, dtype=float)
     weight = weight / weight.sum()
     least, most = _SAFE_SQUARES[X.dtype.type]
@@ -85,9 +83,10 @@ def mean_and_scale(X, weight=None, dtype=None):
         mean, squares = _moments(X, weight, unit)
     size = np.sqrt(mean @ mean / mean.size)
     scale = np.sqrt(max(squares, 0.0) / mean.size)
-    if scale <= 10 * precision.eps * size:
+    if scale <= 10 * np.finfo(X.dtype).eps * size:
         scale = size or 1.0
-    scale = max(float(scale) * unit, 1e3 * float(precision.tiny))
+    least = 1e3 * float(np.finfo(X.dtype if dtype is None else dtype).tiny)
+    scale = max(float(scale) * unit, least)
     return (mean * unit).astype(X.dtype, copy=False), scale
 
 

@@ -1,5 +1,7 @@
 """Covariances against scikit-learn; their products against its tensors, differences."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -282,3 +284,13 @@ def test_a_pullback_that_overflows_is_refused():
         kernels.vjp(sk.DotProduct(1.0), X, np.full((2, 2), 1e250))
     with pytest.raises(ValueError, match=r"vjp is not finite.*scale the arguments"):
         kernels.vjp(sk.ExpSineSquared(1.0, 1e-200), X, np.ones((2, 2)))
+
+
+def test_a_pullback_keeps_no_more_than_its_rule_needs():
+    X = np.random.default_rng(0).normal(size=(500, 2))
+    tracemalloc.start()
+    pullback = kernels.evaluate(sk.ConstantKernel() * sk.RBF(), X)[1]
+    memory, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert memory < 1.2 * 8 * 500**2  # the covariance without the constant
+    assert pullback(np.ones((500, 500)))[1].shape == X.shape
