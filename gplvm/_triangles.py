@@ -137,4 +137,6 @@ def _pieces(rows):
 
 
 def _map(function, pieces):
+    if len(pieces) == 1:  # of a small matrix: to ask for threads takes longer
+        return [function(pieces[0])]
     return map_blocks(function, pieces, per_thread=1)
