@@ -162,7 +162,7 @@ class NonlinearProblem:
 
     def _loss_without_weights(self):
         """That of the data, or of what f(0) adds to them, per row."""
-        squares = self._sum_over_blocks(lambda Y: (np.vdot(Y, Y),))[0]
+        (squares,) = self._sum_over_blocks(lambda Y: (np.vdot(Y, Y),))
         f, _ = ACTIVATIONS[self._activation]
         of_zero = self._X.shape[1] * float(f(np.float64(0.0))) ** 2
         return max(float(squares) / self._X.shape[0], of_zero)
@@ -185,9 +185,9 @@ class NonlinearProblem:
         W = minimum.x
         f, _ = ACTIVATIONS[self._activation]
         self._rounded = False  # what is told is of the data as they are
-        squares = self._sum_over_blocks(lambda Y: (np.square(f(Y @ W.T)).sum(axis=0),))[
-            0
-        ]
+        (squares,) = self._sum_over_blocks(
+            lambda Y: (np.square(f(Y @ W.T)).sum(axis=0),)
+        )
         order = np.argsort(-squares, kind="stable")
         loss = self._loss(W)[0] * self._unit
         return Fitted(W[order], loss, curve or [loss])

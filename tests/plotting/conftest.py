@@ -42,14 +42,6 @@ class FakeGP(TransformerMixin, BaseEstimator):
         return mean, np.broadcast_to(std[:, None], mean.shape)  # read-only
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    import matplotlib.pyplot as plt
-
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="session")
 def faces():
     """Smooth images (n, 12, 12) of seven classes, and their species."""
